@@ -1,0 +1,26 @@
+// The only door to the kernel. Numbers, buffers, errno; knows no policy and no meaning of a path.
+
+export { writeToPipe } from './asyncPipe.ts'
+export * from './bytes.ts'
+export { CancelFlag, Cancelled } from './cancel.ts'
+export * from './constants.ts'
+export type { ErrorClass } from './engineErrors.ts'
+export { callEngine, type Engine, type EngineContext, type EngineOptions, engineContext } from './engineThread.ts'
+export { type ErrnoName, errnoName, errnoNames, errnoNumber } from './errno.ts'
+export { type ErrorDetails, isSyscallError, RootmergeError, SyscallError, UnsupportedPlatformError } from './errors.ts'
+export { type Interrupts, retryInterrupted } from './interrupts.ts'
+export type {
+  Device,
+  DirectoryEntry,
+  Fd,
+  FileSystemStat,
+  FileType,
+  Kernel,
+  Name,
+  PollRequest,
+  ProjectAttributes,
+  Stat,
+} from './kernel.ts'
+export { linuxKernel, openKernel, openPath, tryOpenat } from './linux.ts'
+export { pageAlignedBuffer } from './memory.ts'
+export { O_DIRECTORY, O_NOFOLLOW } from './platform.ts'

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  isSyscallError,
+  type Kernel,
+  linuxKernel,
+  nameBytes,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  openKernel,
+  POLLIN,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RESOLVE_IN_ROOT,
+  retryInterrupted,
+  SEEK_DATA,
+  SEEK_HOLE,
+  SyscallError,
+} from '../../src/sys/index.ts'
+import { interrupting } from '../support/kernelDoubles.ts'
+import { withDirectory } from '../support/scratch.ts'
+
+const kernels: Record<string, () => Promise<Kernel>> = {
+  'with fs-xattr where it was built': openKernel,
+  'without fs-xattr': async () => linuxKernel(),
+}
+
+for (const [title, open] of Object.entries(kernels)) {
+  describe(`linuxKernel() ${title}`, () => {
+    let kernel: Kernel
+    before(async () => {
+      kernel = await open()
+    })
+
+    it('says of a file what Node says of it', () =>
+      withDirectory((directory) => {
+        const path = join(directory, 'file')
+        fs.writeFileSync(path, 'twelve bytes')
+        fs.chmodSync(path, 0o640)
+        const expected = fs.lstatSync(path, { bigint: true })
+        const stat = kernel.statat(AT_FDCWD, path)
+        assert.equal(stat.type, 'file')
+        assert.equal(stat.mode, 0o640)
+        assert.equal(stat.size, 12)
+        assert.equal(BigInt(stat.uid), expected.uid)
+        assert.equal(BigInt(stat.gid), expected.gid)
+        assert.equal(stat.ino, expected.ino)
+        assert.equal(stat.mtimeNs, expected.mtimeNs)
+        assert.equal(stat.ctimeNs, expected.ctimeNs)
+        assert.equal(BigInt(stat.blocks), expected.blocks)
+      }))
+
+    it('makes every type of node, and tells each from the others', function () {
+      if (process.getuid?.() !== 0) {
+        process.stderr.write('      needs root: mknod of devices\n')
+        this.skip()
+      }
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        const types = ['fifo', 'character', 'block', 'socket', 'file'] as const
+        for (const type of types) kernel.mknodat(fd, type, type, 0o600, { major: 1, minor: 3 })
+        kernel.mkdirat(fd, 'directory', 0o700)
+        kernel.symlinkat('nowhere', fd, 'symlink')
+        const is = {
+          fifo: 'isFIFO',
+          character: 'isCharacterDevice',
+          block: 'isBlockDevice',
+          socket: 'isSocket',
+          file: 'isFile',
+          directory: 'isDirectory',
+          symlink: 'isSymbolicLink',
+        } as const
+        for (const [type, check] of Object.entries(is)) {
+          assert.equal(kernel.statat(fd, type).type, type)
+          assert.ok(fs.lstatSync(join(directory, type))[check](), type)
+        }
+        assert.deepEqual(kernel.statat(fd, 'character').rdev, { major: 1, minor: 3 })
+        kernel.close(fd)
+      })
+    })
+
+    it('sets the mode of what an O_PATH descriptor stands for', () =>
+      withDirectory((directory) => {
+        const path = join(directory, 'file')
+        fs.writeFileSync(path, '')
+        const fd = kernel.openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW)
+        kernel.chmodat(fd, '', 0o640)
+        kernel.close(fd)
+        assert.equal(fs.lstatSync(path).mode & 0o7777, 0o640)
+      }))
+
+    it('sets times to the nanosecond, before 1970 too', () =>
+      withDirectory((directory) => {
+        const path = join(directory, 'file')
+        fs.writeFileSync(path, '')
+        const fd = kernel.openat(AT_FDCWD, path, O_WRONLY)
+        kernel.futimens(fd, -1n, -999_999_999_999n)
+        kernel.close(fd)
+        const stat = fs.lstatSync(path, { bigint: true })
+        assert.equal(stat.atimeNs, -1n)
+        assert.equal(stat.mtimeNs, -999_999_999_999n)
+      }))
+
+    it('reads directories, names that are no UTF-8 included', () =>
+      withDirectory((directory) => {
+        const names = ['plain', 'blank name', 'new\nline', '\xff\xfe', 'é'].map((name) => Buffer.from(name, 'latin1'))
+        for (const name of names) fs.writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), name]), '')
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        const read = kernel.readDirectory(fd).map((entry) => nameBytes(entry.name).toString('hex'))
+        const again = kernel.readDirectory(fd)
+        kernel.close(fd)
+        assert.deepEqual(read.sort(), names.map((name) => name.toString('hex')).sort())
+        assert.equal(again.length, names.length)
+        assert.ok(again.every((entry) => entry.type === 'file' || entry.type === undefined))
+      }))
+
+    it('reads a directory of 5,000 names in several calls', () =>
+      withDirectory((directory) => {
+        for (let n = 0; n < 5000; n++) fs.writeFileSync(join(directory, `a-name-of-some-length-${n}`), '')
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        assert.equal(kernel.readDirectory(fd).length, 5000)
+        kernel.close(fd)
+      }))
+
+    it('keeps attributes as bytes, on files and by an O_PATH descriptor on symlinks', () => {
+      withDirectory((directory) => {
+        const path = join(directory, 'file')
+        fs.writeFileSync(path, '')
+        const fd = kernel.openat(AT_FDCWD, path, O_RDWR)
+        const value = Buffer.from([0, 255, 254, 10])
+        kernel.setXattr(fd, 'user.binary', value)
+        kernel.setXattr(fd, 'user.empty', Buffer.alloc(0))
+        kernel.setXattr(fd, 'user.\xff', Buffer.from('odd'))
+        kernel.setXattr(fd, 'user.large', Buffer.alloc(2000, 'x'))
+        assert.deepEqual(kernel.listXattrs(fd).sort(), ['user.binary', 'user.empty', 'user.large', 'user.\xff'])
+        assert.deepEqual(kernel.getXattr(fd, 'user.binary'), value)
+        assert.deepEqual(kernel.getXattr(fd, 'user.empty'), Buffer.alloc(0))
+        assert.deepEqual(kernel.getXattr(fd, 'user.\xff'), Buffer.from('odd'))
+        kernel.removeXattr(fd, 'user.binary')
+        assert.throws(() => kernel.getXattr(fd, 'user.binary'), { code: 'ENODATA' })
+        kernel.close(fd)
+        fs.symlinkSync('nowhere', join(directory, 'link'))
+        const link = kernel.openat(AT_FDCWD, join(directory, 'link'), O_PATH | O_NOFOLLOW)
+        assert.deepEqual(kernel.listXattrs(link), [])
+        assert.equal(kernel.readlinkat(link, ''), 'nowhere')
+        if (process.getuid?.() === 0) {
+          kernel.setXattr(link, 'trusted.note', Buffer.from('on the link'))
+          assert.deepEqual(kernel.listXattrs(link), ['trusted.note'])
+          assert.equal(String(kernel.getXattr(link, 'trusted.note')), 'on the link')
+        }
+        kernel.close(link)
+      })
+    })
+
+    it('names the call and both absolute paths in an error', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        assert.throws(() => kernel.renameat(fd, 'absent', fd, 'target\n'), {
+          name: 'SyscallError',
+          code: 'ENOENT',
+          errno: -2,
+          syscall: 'renameat2',
+          path: join(directory, 'absent'),
+          dest: `${directory}/target\\012`,
+          message: `ENOENT: no such file or directory, renameat2 '${directory}/absent' -> '${directory}/target\\012'`,
+        })
+        kernel.close(fd)
+      }))
+
+    it('exchanges names and refuses to replace one', () =>
+      withDirectory((directory) => {
+        fs.writeFileSync(join(directory, 'a'), 'A')
+        fs.writeFileSync(join(directory, 'b'), 'B')
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        assert.throws(() => kernel.renameat(fd, 'a', fd, 'b', RENAME_NOREPLACE), { code: 'EEXIST' })
+        kernel.renameat(fd, 'a', fd, 'b', RENAME_EXCHANGE)
+        assert.equal(fs.readFileSync(join(directory, 'a'), 'utf8'), 'B')
+        kernel.mkdirat(fd, 'sub', 0o700)
+        kernel.unlinkat(fd, 'sub', AT_REMOVEDIR)
+        kernel.close(fd)
+      }))
+
+    it('resolves an absolute symlink inside the root', () =>
+      withDirectory((directory) => {
+        fs.mkdirSync(join(directory, 'etc'))
+        fs.symlinkSync('/etc', join(directory, 'link'))
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        const inside = kernel.openat2(fd, 'link', O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT)
+        assert.equal(kernel.fstat(inside).ino, kernel.statat(fd, 'etc').ino)
+        kernel.close(inside)
+        kernel.close(fd)
+      }))
+
+    it('gives two objects two handles, and one object the same', () =>
+      withDirectory((directory) => {
+        fs.writeFileSync(join(directory, 'a'), '')
+        fs.writeFileSync(join(directory, 'b'), '')
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        assert.equal(kernel.handleAt(fd, 'a'), kernel.handleAt(fd, 'a'))
+        assert.notEqual(kernel.handleAt(fd, 'a'), kernel.handleAt(fd, 'b'))
+        kernel.close(fd)
+      }))
+
+    it('finds holes, and copies ranges at explicit offsets', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, join(directory, 'sparse'), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        kernel.ftruncate(fd, 2 ** 33)
+        kernel.pwrite(fd, Buffer.from('far'), 2 ** 32)
+        assert.equal(kernel.lseek(fd, 0, SEEK_DATA), 2 ** 32)
+        assert.ok(kernel.lseek(fd, 2 ** 32, SEEK_HOLE) > 2 ** 32)
+        const target = kernel.openat(AT_FDCWD, join(directory, 'target'), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        assert.equal(kernel.copyFileRange(fd, 2 ** 32, target, 5, 3), 3)
+        const buffer = Buffer.alloc(8)
+        assert.equal(kernel.pread(target, buffer, 0), 8)
+        assert.equal(buffer.toString('latin1'), '\0\0\0\0\0far')
+        kernel.close(fd)
+        kernel.close(target)
+      }))
+
+    it('waits for a pipe no longer than told', () => {
+      const [reader, writer] = kernel.pipe()
+      assert.deepEqual(kernel.poll([{ fd: reader, events: POLLIN }], 1), [0])
+      kernel.write(writer, Buffer.from('x'))
+      assert.deepEqual(kernel.poll([{ fd: reader, events: POLLIN }], 1000), [POLLIN])
+      kernel.close(reader)
+      kernel.close(writer)
+    })
+
+    it('refuses numbers and names that koffi would bend', () => {
+      assert.throws(() => kernel.close(Number.NaN), RangeError)
+      assert.throws(() => kernel.close(2 ** 32), RangeError)
+      assert.throws(() => kernel.ftruncate(0, 2 ** 53), RangeError)
+      assert.throws(() => kernel.openat(AT_FDCWD, 'nul\0inside', O_RDONLY), { code: 'EINVAL' })
+      assert.throws(() => kernel.openat(AT_FDCWD, 'Ελλάδα', O_RDONLY), TypeError)
+      assert.throws(() => kernel.openat(AT_FDCWD, 'x'.repeat(4096), O_RDONLY), { code: 'ENAMETOOLONG' })
+    })
+  })
+}
+
+describe('retryInterrupted()', () => {
+  it('makes interrupted calls again and counts them', () => {
+    const seen = { count: 0 }
+    const kernel = retryInterrupted(interrupting(linuxKernel(), 2), () => {}, seen)
+    for (let n = 0; n < 10; n++) kernel.statat(AT_FDCWD, '/')
+    assert.ok(seen.count >= 9)
+  })
+
+  it('lets the caller cancel before a retry', () => {
+    const kernel = retryInterrupted(interrupting(linuxKernel(), 1), () => {
+      throw new Error('enough')
+    })
+    assert.throws(() => kernel.statat(AT_FDCWD, '/'), /enough/)
+  })
+
+  it('never closes twice', () => {
+    const kernel = retryInterrupted({
+      ...linuxKernel(),
+      close() {
+        throw new SyscallError('EINTR', 'close')
+      },
+    })
+    assert.throws(
+      () => kernel.close(3),
+      (error) => isSyscallError(error, 'EINTR'),
+    )
+  })
+})
