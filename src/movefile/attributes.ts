@@ -1,0 +1,82 @@
+// The metadata of one object, read from it in full.
+
+import { type Fd, isSyscallError, type Kernel, type Name, type Stat } from '../sys/index.ts'
+import { isCopied, type MetadataPolicy } from './policy.ts'
+
+/** One extended attribute. */
+export interface Xattr {
+  readonly name: Name
+  readonly value: Buffer
+}
+
+/** Everything that belongs to an object beside its type and its contents. */
+export interface Attributes {
+  readonly uid: number
+  readonly gid: number
+  /** Permission bits, `0o7777`. */
+  readonly mode: number
+  readonly atimeNs: bigint
+  readonly mtimeNs: bigint
+  /** ACLs (system.posix_acl_*) and security.capability are among them. */
+  readonly xattrs: readonly Xattr[]
+  /** FS_*_FL bits, when they are to be kept. */
+  readonly inodeFlags?: number
+}
+
+const none: readonly Xattr[] = []
+
+/**
+ * The attributes of an open object that `policy` keeps.
+ *
+ * @param fd    may be an O_PATH descriptor (symlinks, fifos, devices)
+ * @param stat  of the same object
+ */
+export function readAttributes(kernel: Kernel, fd: Fd, stat: Stat, policy: MetadataPolicy): Attributes {
+  const { uid, gid, mode, atimeNs, mtimeNs } = stat
+  const names = kernel.listXattrs(fd)
+  const xattrs =
+    names.length === 0
+      ? none
+      : readXattrs(
+          kernel,
+          fd,
+          names.filter((name) => isCopied(name, stat.type, policy)),
+        )
+  const attributes = { uid, gid, mode, atimeNs, mtimeNs, xattrs }
+  const inodeFlags = policy.inodeFlags ? findInodeFlags(kernel, fd, stat) : undefined
+  return inodeFlags === undefined ? attributes : { ...attributes, inodeFlags }
+}
+
+function readXattrs(kernel: Kernel, fd: Fd, names: readonly Name[]): Xattr[] {
+  const xattrs: Xattr[] = []
+  for (const name of names) {
+    const value = findXattr(kernel, fd, name)
+    if (value !== undefined) xattrs.push({ name, value })
+  }
+  return xattrs
+}
+
+/**
+ * The value of an attribute, or undefined when it has gone since it was listed, or is listed for nothing: btrfs
+ * lists trusted.* to those who may not read it, and EPERM is then the answer.
+ */
+function findXattr(kernel: Kernel, fd: Fd, name: Name): Buffer | undefined {
+  try {
+    return kernel.getXattr(fd, name)
+  } catch (error) {
+    if (isSyscallError(error, 'ENODATA')) return undefined
+    if (name.startsWith('trusted.') && isSyscallError(error, 'EPERM')) return undefined
+    throw error
+  }
+}
+
+/** The inode flags; undefined where the file system, or the type, has none. */
+function findInodeFlags(kernel: Kernel, fd: Fd, stat: Stat): number | undefined {
+  if (stat.type !== 'file' && stat.type !== 'directory') return undefined
+  try {
+    return kernel.getInodeFlags(fd)
+  } catch (error) {
+    if (isSyscallError(error, 'ENOTTY', 'EOPNOTSUPP', 'EINVAL', 'ENOSYS')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,33 @@
+// One object from one name to another: rename, else stage, metadata, rename. Knows no packages.
+
+export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
+export { type Attributes, readAttributes, type Xattr } from './attributes.ts'
+export { quietly, withDescriptor } from './descriptors.ts'
+export type { Durability } from './durability.ts'
+export {
+  MountPointError,
+  NotDurableError,
+  SourceNotRemovedError,
+  SourceReplacedError,
+  StagingTakenError,
+} from './errors.ts'
+export type { ExpectedSource } from './expected.ts'
+export type { Filter, FilterEntry } from './filterQuestions.ts'
+export { type FinalFlags, setFinalFlags } from './finalFlags.ts'
+export { describeLoss, type Kept, type Loss, MetadataLostError } from './losses.ts'
+export {
+  type CopyTreeOptions,
+  copyTree,
+  type ExpectedStat,
+  type MoveFileOptions,
+  type MoveProgress,
+  moveFile,
+  moveTree,
+  type PlaceOptions,
+} from './moveFile.ts'
+export { type MoveOptions, type MoveReport, Mover, type MoverOptions, type PlacementOptions } from './mover.ts'
+export { describePlace, isStagingName, newStagingName, type Place } from './place.ts'
+export { defaultExcludedXattrs, type MetadataOptions, type MetadataPolicy, metadataPolicy } from './policy.ts'
+export { removeTree } from './removeTree.ts'
+export { Inheritance, type StagedObject, type StageOptions } from './stage.ts'
+export type { TreeEntry, TreeOptions, TreeReport } from './tree.ts'

@@ -1,0 +1,278 @@
+// One object from one name to another: by rename where the kernel allows it, else as a complete copy that is staged
+// beside the target and renamed over it. The result is the same, and the name is never missing or half-written.
+
+import { Copier, type CopyOptions, SameFileError } from '../filecopy/index.ts'
+import { type CancelFlag, displayName, isSyscallError, type Kernel, type Name, type Stat } from '../sys/index.ts'
+import { removeAbandoned } from './abandoned.ts'
+import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
+import { StagingTakenError } from './errors.ts'
+import { type ExpectedSource, refuseSwapped, refuseUnexpected } from './expected.ts'
+import { refuseHopeless, refuseUnmovable } from './hopeless.ts'
+import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './identity.ts'
+import { linkToCandidate } from './linking.ts'
+import type { Loss } from './losses.ts'
+import { describePlace, type Place } from './place.ts'
+import { type Placed, placeCopy } from './placement.ts'
+import { type MetadataPolicy, metadataPolicy } from './policy.ts'
+import { removeTree } from './removeTree.ts'
+import { renameInto, withChange } from './rename.ts'
+import { removeSource } from './sourceRemoval.ts'
+import { type StagedObject, type StageOptions, type Stager, stageCopy } from './stage.ts'
+import type { TreeEntry, TreeOptions, TreeReport } from './tree.ts'
+
+/** What a mover works with; everything has a default. */
+export interface MoverOptions {
+  readonly policy?: MetadataPolicy
+  /** How contents are copied. */
+  readonly copy?: CopyOptions
+  readonly cancel?: CancelFlag
+  /** Bytes copied since it was last called. */
+  readonly onProgress?: (bytes: number) => void
+  /** Called after each object that was copied. */
+  readonly onEntry?: (entry: TreeEntry) => void
+  /** A directory's path: symlinks whose target begins with it point to the same path without it. */
+  readonly imagePrefix?: Name
+}
+
+/** What one move or copy is asked for. */
+export interface PlacementOptions {
+  /** Whether a target that exists is left alone (EEXIST). */
+  readonly noReplace?: boolean
+  /** The modification time that the target gets instead of the source's, in nanoseconds. */
+  readonly newMtimeNs?: bigint
+  /** What the source must be: another object under its name is refused. */
+  readonly expected?: ExpectedSource
+  readonly durability?: Durability
+}
+
+/** What one move is asked for. */
+export interface MoveOptions extends PlacementOptions {
+  /** Names that the same inode was already moved to: the first that can be linked becomes the target. */
+  readonly hardlinkCandidates?: readonly Place[]
+}
+
+/** How an object came to its target. */
+export interface MoveReport {
+  /** `link`: the target is a further name of an object that was there already. */
+  readonly method: 'rename' | 'copy' | 'link'
+  readonly mtimeNs: bigint
+  /** Of the contents that were copied. */
+  readonly copy?: TreeReport
+  /** What of the metadata could not be kept. */
+  readonly lost: readonly Loss[]
+}
+
+/** A move under way. */
+export interface Move extends Places {
+  /** The source when the move began. */
+  readonly stat: Stat
+  readonly options: MoveOptions
+  readonly sync: DirectorySync
+  /** Why candidates could not be linked. */
+  readonly unlinked: Loss[]
+}
+
+/** A staging name can be taken away by a process that cleans up: then the object is staged again, so often. */
+const attempts = 3
+
+/** Moves and copies objects between names of open directories. */
+export class Mover implements Stager {
+  readonly kernel: Kernel
+  readonly copier: Copier
+  readonly policy: MetadataPolicy
+  readonly copyOptions: CopyOptions
+  readonly cancel: CancelFlag | undefined
+  readonly onEntry: MoverOptions['onEntry']
+  readonly #imagePrefix: Name | undefined
+  readonly #cleaned = new Set<string>()
+  /** Pairs of directories between which a rename gave EXDEV. */
+  readonly #apart = new Set<string>()
+
+  constructor(kernel: Kernel, options: MoverOptions = {}) {
+    const { cancel, onProgress } = options
+    this.kernel = kernel
+    this.policy = options.policy ?? metadataPolicy()
+    this.copyOptions = options.copy ?? {}
+    this.cancel = cancel
+    this.onEntry = options.onEntry
+    this.copier = new Copier(kernel, {
+      ...(cancel === undefined ? {} : { cancel }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    })
+    this.#imagePrefix = options.imagePrefix?.replace(/\/+$/, '')
+  }
+
+  /**
+   * Stages a complete copy of one object that is not a directory: contents, then metadata.
+   *
+   * Nothing is visible under the final name; after an error nothing is left under the staging name.
+   *
+   * @throws {SourceChangedError, SourceReplacedError, MetadataLostError, SyscallError}
+   */
+  stageCopy(source: Place, staging: Place, options: StageOptions = {}): StagedObject {
+    return stageCopy(this, source, staging, options)
+  }
+
+  /** Stages a further name of an object that is in place; EXDEV, EMLINK and EPERM are the caller's to answer. */
+  stageLink(existing: Place, staging: Place): void {
+    this.kernel.linkat(existing.directory, existing.name, staging.directory, staging.name)
+  }
+
+  /** Removes what is under a staging name, a whole tree too. */
+  discard(staging: Place): void {
+    removeTree(this.kernel, staging)
+  }
+
+  /** Whether rewriteLink ever changes anything. */
+  get rewritesLinks(): boolean {
+    return this.#imagePrefix !== undefined
+  }
+
+  /** The target of a symlink without the image's prefix. */
+  rewriteLink(target: Name): Name {
+    const prefix = this.#imagePrefix
+    if (prefix === undefined || !target.startsWith(prefix)) return target
+    const rest = target.slice(prefix.length)
+    return rest === '' || rest.startsWith('/') ? rest.replace(/^\/*/, '/') : target
+  }
+
+  /**
+   * Moves one object of any type, a directory with everything below it, to `target`.
+   *
+   * At every instant `target` is the old object or the new one; a target is replaced as rename(2) replaces it. When
+   * it returns the source is gone; when it throws nothing has changed, unless the error says that the target is in place.
+   *
+   * @throws {SyscallError} what rename(2) answers: EISDIR, ENOTDIR, ENOTEMPTY, EEXIST, EACCES, EROFS …
+   * @throws {SameFileError, MountPointError, SourceChangedError, SourceReplacedError}
+   * @throws {MetadataLostError} with `metadata: require`
+   * @throws {SourceNotRemovedError, NotDurableError} and the target is in place
+   */
+  move(source: Place, target: Place, options: MoveOptions = {}): MoveReport {
+    const begun = this.#begin(source, target, options)
+    const durability = options.durability ?? 'none'
+    return withDirectorySync(this.kernel, { source, target, durability }, (sync) => {
+      const move = { ...begun, options, sync, unlinked: [] }
+      return this.#dropName(move) ?? this.#link(move) ?? this.#rename(move) ?? this.#copyAndRemove(move)
+    })
+  }
+
+  /**
+   * Copies one object of any type, a directory with everything below it, to `target`: staged, then renamed over it.
+   *
+   * @throws as move, but never SourceNotRemovedError
+   */
+  copy(source: Place, target: Place, options: PlacementOptions & Pick<TreeOptions, 'filter'> = {}): MoveReport {
+    const begun = this.#begin(source, target, options)
+    const durability = options.durability ?? 'none'
+    return withDirectorySync(this.kernel, { source: target, target, durability }, (sync) => {
+      return this.#placeCopy({ ...begun, options, sync, unlinked: [] }, options).report
+    })
+  }
+
+  #begin(source: Place, target: Place, options: PlacementOptions): Places & Pick<Move, 'stat'> {
+    const { kernel } = this
+    const stat = kernel.statat(source.directory, source.name)
+    const path = (place: Place) => displayName(describePlace(kernel, place))
+    refuseUnexpected(stat, options.expected, () => path(source))
+    const sourceDirectory = kernel.fstat(source.directory)
+    const shared = source.directory === target.directory
+    const targetDirectory = shared ? sourceDirectory : kernel.fstat(target.directory)
+    const places = { source, target, sourceDirectory, targetDirectory }
+    if (isSameEntry(places)) throw new SameFileError(`'${path(source)}' and '${path(target)}'`)
+    return { ...places, stat }
+  }
+
+  /**
+   * Source and target are two names of one file: rename(2) would do nothing and leave both, so the source's goes.
+   * Undefined when they are not.
+   */
+  #dropName(move: Move): MoveReport | undefined {
+    const { source, target, stat, options, sync } = move
+    if (stat.nlink === 1 || stat.type === 'directory' || options.noReplace) return undefined
+    const existing = this.kernel.findat(target.directory, target.name)
+    if (existing === undefined || !isSameObject(existing, stat)) return undefined
+    if (isSameEntryOfObject(this.kernel, move)) return undefined // two spellings: the kernel renames
+    const report = withChange(this, move, () => {
+      this.kernel.unlinkat(source.directory, source.name)
+      return 'link'
+    })
+    if (report !== undefined) sync.source()
+    return report
+  }
+
+  /** The target becomes a further name of a candidate; undefined when there is none that can be linked. */
+  #link(move: Move): MoveReport | undefined {
+    const { hardlinkCandidates: candidates = [] } = move.options
+    if (candidates.length > 0) this.#cleanOnce(move)
+    for (const candidate of candidates) {
+      const report = linkToCandidate(this.kernel, move, candidate)
+      if (report !== undefined) return report
+    }
+    return undefined
+  }
+
+  /** Undefined when the kernel cannot rename between the two places, or what it renames would not end as a copy. */
+  #rename(move: Move): MoveReport | undefined {
+    const { source, target, stat, options, sync } = move
+    if (this.#isApart(move)) return undefined
+    const durable = options.durability === 'file'
+    // Before the rename, so that the name never stands for contents that a power cut can take. Between two devices it
+    // will hardly be renamed (overlayfs does), and flushing the source of a copy would be for nothing.
+    const early = durable && move.targetDirectory.dev === stat.dev
+    const report = withChange(this, move, () => {
+      if (early) syncObject(this.kernel, source, stat)
+      try {
+        renameInto(this.kernel, source, target, options.noReplace ?? false)
+      } catch (error) {
+        if (!isSyscallError(error, 'EXDEV')) throw error
+        this.#apart.add(pairOf(move))
+        return undefined
+      }
+      return 'rename'
+    })
+    if (report === undefined) return undefined
+    if (options.expected !== undefined) refuseSwapped(this.kernel, target, stat)
+    if (durable && !early) syncObject(this.kernel, target, stat)
+    sync.target()
+    sync.source()
+    return report
+  }
+
+  /**
+   * Whether the kernel has refused to rename between these two directories before. A directory is asked for each time:
+   * much more hangs on it.
+   */
+  #isApart(move: Move): boolean {
+    return move.stat.type !== 'directory' && this.#apart.size > 0 && this.#apart.has(pairOf(move))
+  }
+
+  #copyAndRemove(move: Move): MoveReport {
+    refuseUnmovable(this.kernel, move)
+    const { report, copied } = this.#placeCopy(move, { consuming: true })
+    removeSource(this.kernel, move.source, move.target, copied)
+    move.sync.source()
+    return report
+  }
+
+  #placeCopy(move: Move, tree: TreeOptions): Placed {
+    refuseHopeless(this.kernel, move)
+    this.#cleanOnce(move)
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const placed = placeCopy(this, move, tree)
+      if (placed !== undefined) return placed
+    }
+    throw new StagingTakenError(displayName(describePlace(this.kernel, move.target)))
+  }
+
+  /** What a move that died has left beside the target goes, once a directory. */
+  #cleanOnce({ target, targetDirectory }: Places): void {
+    const key = `${targetDirectory.dev}:${targetDirectory.ino}`
+    if (this.#cleaned.has(key)) return
+    this.#cleaned.add(key)
+    removeAbandoned(this.kernel, target.directory)
+  }
+}
+
+function pairOf({ sourceDirectory, targetDirectory }: Places): string {
+  return `${sourceDirectory.dev}:${sourceDirectory.ino} ${targetDirectory.dev}:${targetDirectory.ino}`
+}

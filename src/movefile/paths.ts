@@ -1,0 +1,50 @@
+// From paths, as a caller has them, to places.
+
+import {
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  type Name,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  openPath,
+  SyscallError,
+} from '../sys/index.ts'
+import { withDescriptor } from './descriptors.ts'
+import type { Place } from './place.ts'
+
+/**
+ * Does `work` with the places that `paths` mean, their directories open.
+ *
+ * Symlinks on the way to the last component are followed, as everywhere outside a root; the last one never is.
+ */
+export function withPlaces<T>(kernel: Kernel, paths: readonly Name[], work: (places: readonly Place[]) => T): T {
+  const [path, ...rest] = paths
+  if (path === undefined) return work([])
+  const { parent, name } = split(path)
+  return withDescriptor(kernel, openParent(kernel, parent), (directory) =>
+    withPlaces(kernel, rest, (places) => work([{ directory, name }, ...places])),
+  )
+}
+
+/** A path's last component, and everything before it. Slashes at the end say nothing: the kernel knows the type. */
+function split(path: Name): { parent: Name; name: Name } {
+  const trimmed = path.replace(/(?<!\/)\/+$/, '')
+  const slash = trimmed.lastIndexOf('/')
+  const name = trimmed.slice(slash + 1)
+  // rename(2) has these answers for names that are no entry of a directory.
+  if (name === '.' || name === '..' || /^\/+$/.test(path)) throw new SyscallError('EBUSY', 'renameat2', path)
+  if (name === '') throw new SyscallError('ENOENT', 'renameat2', path)
+  return { parent: slash < 0 ? '.' : trimmed.slice(0, slash + 1), name }
+}
+
+/** Readable if it can be, so that what a move that died has left in it is found; names can be moved without. */
+function openParent(kernel: Kernel, path: Name): Fd {
+  try {
+    return openPath(kernel, path, O_RDONLY | O_DIRECTORY)
+  } catch (error) {
+    if (!isSyscallError(error, 'EACCES')) throw error
+    return openPath(kernel, path, O_PATH | O_DIRECTORY)
+  }
+}

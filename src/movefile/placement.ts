@@ -1,0 +1,63 @@
+// A complete copy beside the target, renamed over it.
+
+import { isSyscallError, type Kernel } from '../sys/index.ts'
+import { quietly } from './descriptors.ts'
+import { type FinalFlags, setFinalFlags } from './finalFlags.ts'
+import type { Loss } from './losses.ts'
+import type { Move, MoveReport, Mover } from './mover.ts'
+import { newStagingName, type Place } from './place.ts'
+import { removeTree } from './removeTree.ts'
+import { renameInto } from './rename.ts'
+import type { CopiedObject } from './sourceRemoval.ts'
+import { type StagedTree, stageTree, type TreeOptions, type TreeReport } from './tree.ts'
+
+/** A copy that is in place. */
+export interface Placed {
+  readonly report: MoveReport
+  readonly copied: CopiedObject
+}
+
+/**
+ * Stages a copy of the source beside the target and renames it over; after an error nothing of it is left.
+ *
+ * Undefined when somebody removed the staging name before it could be renamed.
+ */
+export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed | undefined {
+  const { kernel } = mover
+  const { target, stat, options, sync } = move
+  const staging = { directory: target.directory, name: newStagingName('move') }
+  const staged = stage(mover, move, staging, tree)
+  try {
+    renameInto(kernel, staging, target, options.noReplace ?? false)
+  } catch (error) {
+    if (isSyscallError(error, 'ENOENT') && isGone(kernel, staging)) return undefined
+    quietly(() => removeTree(kernel, staging))
+    throw error
+  }
+  const lost: Loss[] = [...move.unlinked, ...staged.lost, ...setFinalFlags(kernel, target, staged.finalFlags)]
+  sync.target()
+  const report = { method: 'copy', mtimeNs: options.newMtimeNs ?? stat.mtimeNs, copy: staged.copy, lost } as const
+  return { report, copied: staged.copied }
+}
+
+/** Any object becomes a staged tree: one that is not a directory is a tree of one. */
+function stage(mover: Mover, move: Move, staging: Place, tree: TreeOptions): StagedTree {
+  const { source, stat, options } = move
+  const durable = options.durability === 'file'
+  const watchers = { cancel: mover.cancel, onEntry: mover.onEntry }
+  const common = { stat, mtimeNs: options.newMtimeNs, durable, locked: true }
+  if (stat.type === 'directory') return stageTree(mover, source, staging, { ...tree, ...common, ...watchers })
+  const staged = mover.stageCopy(source, staging, common)
+  mover.onEntry?.({ name: '', stat })
+  const finalFlags: FinalFlags[] = staged.finalFlags === undefined ? [] : [{ name: '', flags: staged.finalFlags }]
+  return { copied: { stat: staged.stat }, copy: reportOfOne(staged.copy), lost: staged.lost, finalFlags }
+}
+
+function reportOfOne(copy: Pick<TreeReport, 'bytes' | 'holes' | 'bytesByMethod'> | undefined): TreeReport {
+  const { bytes, holes, bytesByMethod } = copy ?? { bytes: 0, holes: 0, bytesByMethod: {} }
+  return { entries: 1, bytes, holes, bytesByMethod }
+}
+
+function isGone(kernel: Kernel, { directory, name }: Place): boolean {
+  return kernel.findat(directory, name) === undefined
+}

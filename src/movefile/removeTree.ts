@@ -1,0 +1,46 @@
+// Removing what was staged, whatever it is and whatever its permissions have become.
+
+import {
+  AT_REMOVEDIR,
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+} from '../sys/index.ts'
+import { withDescriptor } from './descriptors.ts'
+import type { Place } from './place.ts'
+
+/**
+ * Removes an object of our own with everything below it; never follows a symlink.
+ *
+ * Directories that their new mode keeps us out of are opened up first. It cannot be cancelled: it is what cancelling
+ * does.
+ */
+export function removeTree(kernel: Kernel, place: Place): void {
+  const { directory, name } = place
+  try {
+    kernel.unlinkat(directory, name)
+    return
+  } catch (error) {
+    if (isSyscallError(error, 'ENOENT')) return
+    // unlink(2): EISDIR on Linux, EPERM by POSIX.
+    if (!isSyscallError(error, 'EISDIR', 'EPERM')) throw error
+  }
+  withDescriptor(kernel, openOwnDirectory(kernel, place), (fd) => removeMembers(kernel, fd))
+  kernel.unlinkat(directory, name, AT_REMOVEDIR)
+}
+
+function removeMembers(kernel: Kernel, directory: Fd): void {
+  for (const { name } of kernel.readDirectory(directory)) removeTree(kernel, { directory, name })
+}
+
+function openOwnDirectory(kernel: Kernel, { directory, name }: Place): Fd {
+  const handle = kernel.openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW)
+  return withDescriptor(kernel, handle, () => {
+    if ((kernel.fstat(handle).mode & 0o700) !== 0o700) kernel.chmodat(handle, '', 0o700)
+    return kernel.openat(handle, '.', O_RDONLY | O_DIRECTORY)
+  })
+}

@@ -1,0 +1,282 @@
+// Others who can write the same directories, and what they must not get.
+
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { isStagingName, Mover, newStagingName } from '../../src/movefile/index.ts'
+import { type Kernel, O_EXCL, SyscallError } from '../../src/sys/index.ts'
+import { trackDescriptors, wrapKernel } from '../support/kernelDoubles.ts'
+import { withScene } from '../support/twoFileSystems.ts'
+
+const isRoot = process.getuid?.() === 0
+
+/** What an attacker does the moment that a call has been made. */
+function attackAfter(
+  call: keyof Kernel,
+  attack: (args: readonly unknown[], count: number) => void,
+): (kernel: Kernel) => Kernel {
+  let count = 0
+  return (kernel) =>
+    wrapKernel(kernel, (name, args, proceed) => {
+      const result = proceed(...args)
+      if (name === call) attack(args, ++count)
+      return result
+    })
+}
+
+describe('newStagingName()', () => {
+  it('is hidden, short, unpredictable, and told from everything else', () => {
+    const names = new Set(Array.from({ length: 2000 }, () => newStagingName('move')))
+    assert.equal(names.size, 2000)
+    for (const name of [...names, newStagingName()]) {
+      assert.match(name, /^\.rootmerge-(move-)?[a-z2-7]{16}$/)
+      assert.ok(isStagingName(name))
+    }
+    assert.ok(isStagingName(newStagingName(), 'merge') && !isStagingName(newStagingName(), 'move'))
+    for (const name of ['.rootmerge-', '.rootmerge-x', 'file#new', `${newStagingName()}.conf`, '.rootmerge-move-']) {
+      assert.ok(!isStagingName(name), name)
+    }
+  })
+})
+
+describe('Mover.move() among others who write the same directories', () => {
+  it('M2, M3: never writes through a name that somebody planted', () =>
+    withScene({ source: 'f 0600 /file "secret"', target: 'f 0666 /victim "victim"' }, (scene) => {
+      const victim = join(scene.to, 'victim')
+      const planting = (kernel: Kernel): Kernel => ({
+        ...kernel,
+        openat(directory, name, flags, mode) {
+          // The attacker guessed the name, against 80 bits, and was first.
+          if (isStagingName(name) && (flags & O_EXCL) !== 0) fs.symlinkSync(victim, join(scene.to, name))
+          return kernel.openat(directory, name, flags, mode)
+        },
+      })
+      assert.throws(() => scene.mover({}, planting).move(scene.source('file'), scene.target('file')), {
+        code: 'EEXIST',
+      })
+      assert.equal(fs.readFileSync(victim, 'utf8'), 'victim')
+      assert.equal(fs.lstatSync(victim).mode & 0o7777, 0o666)
+      assert.equal(fs.readFileSync(join(scene.from, 'file'), 'utf8'), 'secret')
+    }))
+
+  for (const [what, line] of Object.entries({ symlink: 'l /object -> x', fifo: 'p 0666 /object' })) {
+    it(`sets nothing on what was put in the place of a staged ${what}`, () =>
+      withScene({ source: line, target: 'f 0600 /victim "victim"' }, (scene) => {
+        const victim = join(scene.to, 'victim')
+        const call = what === 'symlink' ? 'symlinkat' : 'mknodat'
+        const replacing = attackAfter(call, (args) => {
+          const staging = join(scene.to, args[what === 'symlink' ? 2 : 1] as string)
+          fs.unlinkSync(staging)
+          fs.linkSync(victim, staging)
+        })
+        const before = fs.lstatSync(victim, { bigint: true })
+        assert.throws(() => scene.mover({}, replacing).move(scene.source('object'), scene.target('object')), {
+          code: 'ERR_ROOTMERGE_SOURCE_REPLACED',
+        })
+        const now = fs.lstatSync(victim, { bigint: true })
+        assert.deepEqual([now.mode, now.uid, now.mtimeNs], [before.mode, before.uid, before.mtimeNs])
+        assert.deepEqual(fs.readdirSync(scene.to), ['victim'])
+      }))
+  }
+
+  for (const [what, replace] of Object.entries({
+    'another file': (path: string) => fs.writeFileSync(path, 'swapped'),
+    'a symlink': (path: string) => fs.symlinkSync('/etc/passwd', path),
+    'a fifo, which would block': (path: string) => execFileSync('mkfifo', [path]),
+  })) {
+    it(`notices a source that was swapped for ${what}`, () =>
+      withScene({ source: 'f /file "right"', target: 'f /file "old"' }, (scene) => {
+        const swapping = attackAfter('findat', (_, count) => {
+          if (count > 1) return
+          fs.renameSync(join(scene.from, 'file'), join(scene.from, 'kept'))
+          replace(join(scene.from, 'file'))
+        })
+        assert.throws(() => scene.mover({}, swapping).move(scene.source('file'), scene.target('file')))
+        assert.equal(fs.readFileSync(join(scene.to, 'file'), 'utf8'), 'old')
+        assert.deepEqual(fs.readdirSync(scene.to), ['file'])
+        assert.deepEqual(fs.readdirSync(scene.from).sort(), ['file', 'kept'])
+      }))
+  }
+
+  for (const [way, sameFileSystem] of [
+    ['renaming', true],
+    ['copying', false],
+  ] as const) {
+    it(`notices when ${way} that the source is not the expected object, and says what differs`, () =>
+      withScene({ source: 'f /file "right"', sameFileSystem }, (scene) => {
+        const expected = scene.kernel.statat(scene.source('file').directory, 'file')
+        fs.writeFileSync(join(scene.from, 'file'), 'wrong size')
+        assert.throws(() => scene.mover().move(scene.source('file'), scene.target('file'), { expected }), {
+          code: 'ERR_ROOTMERGE_SOURCE_REPLACED',
+          message: /differs in size, mtimeNs, ctimeNs/,
+        })
+        assert.deepEqual(fs.readdirSync(scene.to), [])
+      }))
+  }
+
+  it('notices a source that was swapped between the look and the rename, and says where it is', () =>
+    withScene({ source: 'f /file "right"', sameFileSystem: true }, (scene) => {
+      const expected = scene.kernel.statat(scene.source('file').directory, 'file')
+      const swapping = attackAfter('statat', (_, count) => {
+        if (count > 1) return
+        fs.renameSync(join(scene.from, 'file'), join(scene.from, 'kept'))
+        fs.writeFileSync(join(scene.from, 'file'), 'swapped')
+      })
+      assert.throws(() => scene.mover({}, swapping).move(scene.source('file'), scene.target('file'), { expected }), {
+        code: 'ERR_ROOTMERGE_SOURCE_REPLACED',
+        message: `'${join(scene.to, 'file')}' holds another object than the expected one: it was swapped during the move`,
+      })
+    }))
+
+  it('does not remove a source that was written to after it was copied', () =>
+    withScene({ source: 'f /file "x"' }, (scene) => {
+      const writing = attackAfter('renameat', (args) => {
+        if (isStagingName(args[1] as string)) fs.writeFileSync(join(scene.from, 'file'), 'written meanwhile')
+      })
+      assert.throws(() => scene.mover({}, writing).move(scene.source('file'), scene.target('file')), {
+        code: 'ERR_ROOTMERGE_SOURCE_NOT_REMOVED',
+        message: /changed after it was copied/,
+      })
+      assert.equal(fs.readFileSync(join(scene.from, 'file'), 'utf8'), 'written meanwhile')
+    }))
+
+  it('does not remove what came into a tree after it was copied', () =>
+    withScene({ source: 'f /tree/file "x"' }, (scene) => {
+      const adding = attackAfter('renameat', (args) => {
+        if (isStagingName(args[1] as string)) fs.writeFileSync(join(scene.from, 'tree/late'), 'late')
+      })
+      assert.throws(() => scene.mover({}, adding).move(scene.source('tree'), scene.target('tree')), {
+        code: 'ERR_ROOTMERGE_SOURCE_NOT_REMOVED',
+      })
+      assert.deepEqual(fs.readdirSync(join(scene.from, 'tree')), ['late'])
+      assert.deepEqual(fs.readdirSync(join(scene.to, 'tree')), ['file'])
+    }))
+
+  it('stages again when a process that cleans up took the staging name away', () =>
+    withScene({ source: 'l /link -> x\nf /file "x"' }, (scene) => {
+      for (const name of ['link', 'file']) {
+        let taken = 0
+        const taking = (kernel: Kernel): Kernel => ({
+          ...kernel,
+          renameat(...args) {
+            if (isStagingName(args[1]) && taken++ === 0) kernel.unlinkat(args[0], args[1])
+            kernel.renameat(...args)
+          },
+        })
+        scene.mover({}, taking).move(scene.source(name), scene.target(name))
+        assert.equal(taken, 2)
+      }
+      assert.deepEqual(fs.readdirSync(scene.to).sort(), ['file', 'link'])
+    }))
+
+  it('never takes away what a living move stages, nor what belongs to a merge', () =>
+    withScene(
+      { source: 'f /file "x"\nl /other -> x', target: `f /${newStagingName('merge')} "a merge's"` },
+      (scene) => {
+        const tracked = trackDescriptors(scene.kernel)
+        let others = 0
+        const between = attackAfter('pwrite', () => {
+          // Another process moves into the same directory in the middle of this one's copy.
+          others++
+          new Mover(scene.kernel).move(scene.source('other'), scene.target('other'))
+          assert.equal(fs.readdirSync(scene.to).filter((name) => isStagingName(name, 'move')).length, 1)
+        })
+        new Mover(between(tracked.kernel)).move(scene.source('file'), scene.target('file'))
+        assert.equal(others, 1)
+        assert.equal(fs.readdirSync(scene.to).filter((name) => isStagingName(name, 'merge')).length, 1)
+        assert.deepEqual([...tracked.open.values()], [])
+      },
+    ))
+
+  it('U5: nobody else can open a file of mode 4700 while it is copied, and it is never set-id before its owner', async function () {
+    needsWatcher(this)
+    const { seen, said, mode } = await watchMove((kernel) => kernel)
+    assert.deepEqual(seen, [])
+    assert.match(said, /saw/, 'the watcher saw no staging name, so it proved nothing')
+    assert.doesNotMatch(said, /opened/)
+    assert.equal(mode, 0o4700)
+  })
+
+  it('U5: the watcher notices a staged file that is open to all', async function () {
+    needsWatcher(this)
+    const careless = (kernel: Kernel): Kernel => ({
+      ...kernel,
+      openat(directory, name, flags, mode) {
+        const fd = kernel.openat(directory, name, flags, mode)
+        if (isStagingName(name) && (flags & O_EXCL) !== 0) kernel.fchmod(fd, 0o666)
+        return fd
+      },
+    })
+    const { seen, said } = await watchMove(careless)
+    assert.ok(seen.length > 0)
+    assert.match(said, /opened .* for writing/)
+  })
+
+  it('leaves the target alone when the kernel refuses the last rename', () =>
+    withScene({ source: 'f /file "x"', target: 'f /file "old"' }, (scene) => {
+      const refusing = (kernel: Kernel): Kernel => ({
+        ...kernel,
+        renameat(...args) {
+          if (isStagingName(args[1])) throw new SyscallError('EROFS', 'renameat2')
+          kernel.renameat(...args)
+        },
+      })
+      assert.throws(() => scene.mover({}, refusing).move(scene.source('file'), scene.target('file')), { code: 'EROFS' })
+      assert.deepEqual(fs.readdirSync(scene.to), ['file'])
+    }))
+})
+
+function needsWatcher(context: Mocha.Context): void {
+  if (isRoot) return
+  process.stderr.write('      needs root: another user who watches\n')
+  context.skip()
+}
+
+/** Moves a file of mode 4700, slowly, while another user tries to open what appears: what each of them saw. */
+async function watchMove(spoilt: (kernel: Kernel) => Kernel): Promise<{ seen: string[]; said: string; mode: number }> {
+  const seen: string[] = []
+  let said = ''
+  let mode = 0
+  await withScene({ source: 'f 4700 12:34 /file random:300K' }, async (scene) => {
+    fs.chmodSync(scene.to, 0o777)
+    const watcher = spawn('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', watching], {
+      cwd: '/',
+      env: { DIRECTORY: scene.to, PATH: process.env.PATH ?? '' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    watcher.stdout.on('data', (text) => {
+      said += text
+    })
+    await new Promise((resolve) => watcher.stdout.once('data', resolve))
+    const slow = (kernel: Kernel) =>
+      wrapKernel(kernel, (call, args, proceed) => {
+        const result = proceed(...args)
+        for (const name of fs.readdirSync(scene.to).filter((each) => isStagingName(each))) {
+          const stat = fs.lstatSync(join(scene.to, name))
+          if ((stat.mode & 0o6000) !== 0 && stat.uid !== 12) seen.push(`${call}: set-id of ${stat.uid}`)
+          if ((stat.mode & 0o077) !== 0) seen.push(`${call}: ${stat.mode.toString(8)}`)
+        }
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 15)
+        return result
+      })
+    const mover = scene.mover({ copy: { methods: ['read_write'] } }, (kernel) => slow(spoilt(kernel)))
+    mover.move(scene.source('file'), scene.target('file'))
+    watcher.kill()
+    await new Promise((resolve) => watcher.once('exit', resolve))
+    mode = fs.lstatSync(join(scene.to, 'file')).mode & 0o7777
+  })
+  return { seen, said, mode }
+}
+
+/** Tries to open everything, for reading and for writing, until it is killed. */
+const watching = `
+echo ready
+while :; do
+  for name in "$DIRECTORY"/.rootmerge-move-*; do
+    [ -e "$name" ] || continue
+    echo "saw $name"
+    { : < "$name"; } 2>/dev/null && echo "opened $name for reading"
+    { : >> "$name"; } 2>/dev/null && echo "opened $name for writing"
+  done
+done`
