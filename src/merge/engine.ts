@@ -1,0 +1,13 @@
+// The operations on a root that the engine's thread is asked for by name.
+
+export { formatContents } from './contents.ts'
+export {
+  findOwners,
+  listEntries,
+  listPackages,
+  readRecordText,
+  recoverRootNow,
+} from './inspectEngine.ts'
+export { mergeImage } from './mergeEngine.ts'
+export { unmergePackages } from './unmergeEngine.ts'
+export { verifyPackages, verifyShare } from './verifyEngine.ts'

@@ -1,0 +1,180 @@
+// What can go wrong with a merge. After any of these but RecoveryPendingError the root is as it was before.
+
+import { displayName, type ErrorDetails, type Name, RootmergeError } from '../sys/index.ts'
+
+/** One claim that stands against a merge. */
+export interface Collision {
+  /** The name, escaped for reading. */
+  readonly name: string
+  /** What is there now. */
+  readonly live: string
+  /** What the image brings. */
+  readonly image: string
+  /** The packages that own the live object; empty when nobody does. */
+  readonly owners: readonly string[]
+  /** What would resolve it. */
+  readonly remedy: string
+}
+
+/** Names of the image are taken: all of them are listed. */
+export class CollisionError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_COLLISION'
+  readonly collisions: readonly Collision[]
+
+  constructor(packageName: string, collisions: readonly Collision[]) {
+    const lines = collisions.map((c) => `  ${c.name}: ${c.live} of ${c.owners.join(', ') || 'nobody'} (${c.remedy})`)
+    super(`${packageName}: ${collisions.length} names are taken:\n${lines.join('\n')}`, {
+      hint: 'Nothing was changed. Resolve each name as it says, then merge again.',
+    })
+    this.collisions = collisions
+  }
+}
+
+/** An image holds an entry that no root may receive. */
+export class UnsafeEntryError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_UNSAFE_ENTRY'
+  readonly entry: string
+
+  constructor(entry: Name, reason: string) {
+    super(`unsafe entry '${displayName(entry)}': ${reason}`, { hint: 'Nothing was changed.' })
+    this.entry = displayName(entry)
+  }
+}
+
+/** A name leads out of the root, or through a symlink that nobody may be led by. */
+export class EscapesRootError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_ESCAPES_ROOT'
+  readonly path: string
+
+  constructor(path: Name, reason: string) {
+    super(`'${displayName(path)}' ${reason}`)
+    this.path = displayName(path)
+  }
+}
+
+/** Another process is changing the root. */
+export class LockedError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_LOCKED'
+  /** Who holds the lock, as it wrote itself down; may be out of date by a moment. */
+  readonly holder: string
+
+  constructor(root: Name, holder: string) {
+    super(`${displayName(root)} is being changed by ${holder}`, {
+      hint: 'Wait for it to end, or give --lock-wait SECONDS.',
+    })
+    this.holder = holder
+  }
+}
+
+/** An image cannot be read as what it says it is. */
+export class CorruptImageError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_CORRUPT_IMAGE'
+  readonly image: string
+  /** Byte offset in the (decompressed) archive, where known. */
+  readonly offset: number | undefined
+  /** The entry in question, escaped for reading, where known. */
+  readonly entry: string | undefined
+
+  constructor(image: Name, reason: string, where: { offset?: number; entry?: Name; cause?: unknown } = {}) {
+    const entry = where.entry === undefined ? undefined : displayName(where.entry)
+    const place = [entry && `entry '${entry}'`, where.offset !== undefined && `offset ${where.offset}`].filter(Boolean)
+    super(`${displayName(image)}: ${reason}${place.length > 0 ? ` (${place.join(', ')})` : ''}`, {
+      hint: 'Nothing was changed. Fetch the image again.',
+      cause: where.cause,
+    })
+    this.image = displayName(image)
+    this.offset = where.offset
+    this.entry = entry
+  }
+}
+
+/** A package's record is damaged: nothing is done on its word. */
+export class CorruptRecordError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_CORRUPT_RECORD'
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+
+  constructor(file: Name, line: number, reason: string) {
+    super(`${displayName(file)}:${line}: ${reason}`, {
+      hint: 'Restore the record from a backup, or merge the package again from its image.',
+    })
+    this.file = displayName(file)
+    this.line = line
+  }
+}
+
+/** Somebody else changed the root while it was being merged into; the merge was undone. */
+export class RootChangedError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_ROOT_CHANGED'
+  readonly path: string
+
+  constructor(path: Name, reason: string) {
+    super(`'${displayName(path)}' ${reason} while the merge was running`, {
+      hint: 'The merge was undone. Run it again when the root is quiet.',
+    })
+    this.path = displayName(path)
+  }
+}
+
+/** A transaction could be neither finished nor undone now; the next run goes on with it. */
+export class RecoveryPendingError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_RECOVERY_PENDING'
+
+  constructor(root: Name, reason: string, details: ErrorDetails = {}) {
+    super(`${displayName(root)} has a transaction that is not over: ${reason}`, {
+      hint: `Run: rootmerge recover --root ${displayName(root)}`,
+      ...details,
+    })
+  }
+}
+
+/** A name that a format has no way to write, and why. */
+export interface Inexpressible {
+  /** Escaped for reading. */
+  readonly name: string
+  readonly reason: string
+}
+
+/** Portage's CONTENTS cannot say all of a package: every name is listed. */
+export class InexpressibleError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_INEXPRESSIBLE'
+  readonly names: readonly Inexpressible[]
+
+  constructor(packageName: string, names: readonly Inexpressible[]) {
+    const lines = names.map(({ name, reason }) => `  ${name}: ${reason}`)
+    super(`${packageName}: CONTENTS cannot have ${names.length} of its names:\n${lines.join('\n')}`, {
+      hint: 'Nothing was changed. `rootmerge list NAME --format mtree` can say everything.',
+    })
+    this.names = names
+  }
+}
+
+/** No package of this name is in the root. */
+export class UnknownPackageError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_UNKNOWN_PACKAGE'
+
+  constructor(packageName: string) {
+    super(`no package '${packageName}' in this root`, { hint: 'Run `rootmerge list` to see what is there.' })
+  }
+}
+
+/** A package's name, or another argument, is not one. */
+export class InvalidArgumentError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_INVALID_ARGUMENT'
+}
+
+/** Every class that may cross from the engine's thread to the caller's. */
+export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
+  CollisionError,
+  UnsafeEntryError,
+  EscapesRootError,
+  LockedError,
+  CorruptImageError,
+  CorruptRecordError,
+  RootChangedError,
+  RecoveryPendingError,
+  UnknownPackageError,
+  InexpressibleError,
+  InvalidArgumentError,
+]

@@ -1,0 +1,140 @@
+// Merging images into a root: the public functions. Each runs the synchronous engine in its own thread, so the
+// caller's event loop goes on; knows no errno numbers and no copy method.
+
+import { NoMethodError, NotCopyableError, SameFileError, SourceChangedError } from '../filecopy/index.ts'
+import { MetadataLostError, MountPointError, SourceReplacedError, StagingTakenError } from '../movefile/index.ts'
+import { callEngine } from '../sys/engineThread.ts'
+import { mergeErrors } from './errors.ts'
+import type {
+  ListedEntry,
+  MergeOptions,
+  MergeProgress,
+  MergeReport,
+  OwnedName,
+  RecoverOptions,
+  UnmergeOptions,
+  UnmergeReport,
+  VerifiedEntry,
+  VerifyOptions,
+} from './options.ts'
+import type { RecoveryReport } from './recover.ts'
+import type { RootOptions } from './session.ts'
+import { verifyInThreads } from './verifyInThreads.ts'
+
+export { type Difference, differences } from './compareRecorded.ts'
+export * from './errors.ts'
+export type { KeptName } from './obsolete.ts'
+export type * from './options.ts'
+export type { RecoveryAction, RecoveryReport } from './recover.ts'
+export type { RootOptions } from './session.ts'
+export type { LeftOver, MergeDurability } from './transaction.ts'
+
+/** What every asynchronous operation takes beside its own options. */
+export interface Watching {
+  /** Aborting undoes the operation; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Called at most ten times a second, and at the start of each phase. */
+  readonly onProgress?: (progress: MergeProgress) => void
+}
+
+/**
+ * Merges an image into a root, in place of an older version of the same package, as one transaction.
+ *
+ * After it fulfils the root is the new one; after it rejects with anything but RecoveryPendingError it is as it was.
+ * Scripts and triggers are not run: that is the installer's work.
+ *
+ * @throws {CollisionError} with every name that is taken, before anything is written
+ * @throws {SyscallError} for what the kernel refuses; everything is undone
+ */
+export function merge(options: MergeOptions & Watching): Promise<MergeReport> {
+  return call('mergeImage', options)
+}
+
+/**
+ * Removes packages as one transaction: every name that still is what was recorded.
+ *
+ * Edited files, names of other packages and directories that are not empty stay; the report says which and why.
+ *
+ * @throws {UnknownPackageError}
+ */
+export function unmerge(options: UnmergeOptions & Watching): Promise<UnmergeReport> {
+  return call('unmergePackages', options)
+}
+
+/**
+ * Compares what packages own with their records, in several threads: the entries that differ, in the records' order;
+ * [] when all is as recorded.
+ *
+ * @throws {UnknownPackageError} @throws {CorruptRecordError}
+ */
+export function verify(options: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
+  return verifyInThreads((share) => call('verifyShare', share), options)
+}
+
+/** The names of the packages in a root, sorted. */
+export function list(options: RootOptions): Promise<string[]> {
+  return call('listPackages', options)
+}
+
+/** What a package owns, in image order. @throws {UnknownPackageError} */
+export function listEntries(options: RootOptions & { readonly package: string }): Promise<ListedEntry[]> {
+  return call('listEntries', options)
+}
+
+/** A package's record as it is stored, in mtree format. @throws {UnknownPackageError} */
+export function readRecord(options: RootOptions & { readonly package: string }): Promise<Uint8Array> {
+  return call('readRecordText', options)
+}
+
+/**
+ * A package's record in Portage's CONTENTS format, with md5 sums of the files as they are.
+ *
+ * @throws {UnknownPackageError}
+ * @throws {InexpressibleError} with every name that the format cannot have, or whose file is not as recorded
+ */
+export function readContents(options: RootOptions & { readonly package: string }): Promise<Uint8Array> {
+  return call('formatContents', options)
+}
+
+/**
+ * Which packages own each of some names, in the order asked; symlinked directories on the way are followed.
+ *
+ * A name that nobody owns and that is a glob pattern (`usr/bin/*`) stands for every recorded name that it matches.
+ */
+export function owner(
+  options: RootOptions & { readonly names: readonly (string | Uint8Array)[] },
+): Promise<OwnedName[]> {
+  return call('findOwners', options)
+}
+
+/**
+ * Brings a root out of a transaction that was left behind; every operation that changes a root does so first.
+ *
+ * @throws {RecoveryPendingError} when the kernel refuses what has to be done
+ */
+export function recover(options: RecoverOptions): Promise<RecoveryReport> {
+  return call('recoverRootNow', options)
+}
+
+// The compiled module beside this one; only relative imports are rewritten by the compiler, URLs are not.
+const engine = new URL(import.meta.url.endsWith('.ts') ? './engine.ts' : './engine.js', import.meta.url)
+const errors = [
+  ...mergeErrors,
+  NoMethodError,
+  NotCopyableError,
+  SameFileError,
+  SourceChangedError,
+  MetadataLostError,
+  MountPointError,
+  SourceReplacedError,
+  StagingTakenError,
+]
+
+function call<Result>(name: string, given: object): Promise<Result> {
+  const { signal, onProgress, ...options } = given as Watching
+  const watching = {
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress: onProgress as (progress: unknown) => void }),
+  }
+  return callEngine<Result>(engine, name, options, { ...watching, errors })
+}

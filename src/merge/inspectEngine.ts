@@ -1,0 +1,86 @@
+// Listing, asking for owners, recovering: synchronous, for the engine's thread.
+
+import micromatch from 'micromatch'
+import type { EngineContext } from '../sys/engineThread.ts'
+import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
+import { eachLiveName } from './liveNames.ts'
+import type { ListedEntry, OwnedName, RecoverOptions } from './options.ts'
+import { withOwners } from './owners.ts'
+import { checkPackageName } from './packageName.ts'
+import { recordBytes } from './record.ts'
+import { type RecoveryReport, recoverRoot } from './recover.ts'
+import { refreshIndex } from './refreshIndex.ts'
+import { inSession, type RootOptions, reading } from './session.ts'
+import { lockRoot, type State } from './state.ts'
+
+/** The packages of a root, or the entries of one. */
+export function listPackages(engine: EngineContext, options: RootOptions): string[] {
+  return reading(engine, options, ({ state }) => state.packageNames())
+}
+
+/** What a package owns, in image order. */
+export function listEntries(engine: EngineContext, options: RootOptions & { readonly package: string }): ListedEntry[] {
+  return reading(engine, options, ({ state }) =>
+    state.record(checkPackageName(options.package)).entries.map(({ name, type, size }) => ({
+      name: displayName(name),
+      bytes: nameBytes(name).toString('base64'),
+      type,
+      size,
+    })),
+  )
+}
+
+/** The record itself, as it is stored. */
+export function readRecordText(engine: EngineContext, options: RootOptions & { readonly package: string }): Uint8Array {
+  return reading(engine, options, ({ state }) => {
+    const record = state.record(checkPackageName(options.package))
+    return Buffer.concat([...recordBytes(record)])
+  })
+}
+
+/** Who owns each of some names; one that nobody owns and that is a glob pattern stands for all that it matches. */
+export function findOwners(
+  engine: EngineContext,
+  options: RootOptions & { readonly names: readonly (string | Uint8Array)[] },
+): OwnedName[] {
+  return reading(engine, options, ({ state, root }) =>
+    withOwners(state, 'reading', (owners) =>
+      options.names.flatMap((given): OwnedName[] => {
+        const name = toName(given).replace(/^\/+/, '')
+        const parent = root.findDirectory(parentName(name))
+        const resolved = parent ? joinName(parent.name, baseName(name)) : name
+        const packages = [...new Set([...owners.of(name), ...owners.of(resolved)])]
+        if (packages.length > 0 || !/[*?[{]/.test(name)) return [{ name: displayName(name), packages }]
+        const matched = matchingOwners(engine, state, name)
+        return matched.length > 0 ? matched : [{ name: displayName(name), packages }]
+      }),
+    ),
+  )
+}
+
+/** Every recorded name that matches, in byte order; this reads the names of all records. */
+function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name): OwnedName[] {
+  const matches = micromatch.matcher(pattern, { dot: true })
+  const eachName = eachLiveName(state)
+  const found = new Map<Name, Set<string>>()
+  for (const packageName of state.packageNames()) {
+    cancel.check()
+    eachName(packageName, (name) => {
+      if (matches(name)) found.set(name, (found.get(name) ?? new Set()).add(packageName))
+    })
+  }
+  return [...found]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, packages]) => ({ name: displayName(name), packages: [...packages].sort() }))
+}
+
+/** Brings a root out of a transaction that was left behind. */
+export function recoverRootNow(engine: EngineContext, options: RecoverOptions): RecoveryReport {
+  return inSession(engine, options, {}, ({ root, state }) => {
+    if (state.find() === undefined) return { action: 'nothing', packages: [], leftOvers: [] }
+    lockRoot(root, state, { seconds: options.lockWait ?? 0 })
+    const report = recoverRoot(state, options.undo ?? false)
+    refreshIndex(state)
+    return report
+  })
+}

@@ -1,0 +1,297 @@
+// The journal: what a transaction is about to do, written before it does it.
+//
+// One file, preallocated and used again and again, so that writing a marker cannot meet a full disk. Each record is
+//
+//   length (4 bytes) | crc32 (4) | version (4) | transaction id (8) | index (4) | length bytes of JSON
+//
+// little-endian, the checksum over everything behind it. A transaction's records follow each other from the file's
+// start; reading ends at the first that does not fit (an older transaction's remains, or a write that was cut).
+// The last marker decides what recovery does (TRANSACTION.md section 2).
+
+import { crc32 } from 'node:zlib'
+import { quietly, withDescriptor } from '../movefile/index.ts'
+import { type Fd, isSyscallError, type Kernel, type Name, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../sys/index.ts'
+import { RecoveryPendingError } from './errors.ts'
+import type { Step } from './steps.ts'
+
+/** Of the framing and of the records' meaning. An unknown one is refused, never guessed. */
+const journalVersion = 1
+const headerBytes = 24
+/** Bytes: two names of a path's length, escaped by JSON, fit many times over; anything longer is not a record. */
+const longestRecord = 1024 * 1024
+/** KeptName free behind what a transaction has announced, for its markers. */
+const markerRoom = 16384
+
+/** Where a transaction stands. */
+export type Marker = 'begin' | 'commit' | 'abort' | 'final' | 'end'
+
+/** A directory in which staging names will be made; steps name it by its number. */
+export interface JournaledDirectory {
+  readonly number: number
+  /** Without symlinks, relative to the root. */
+  readonly name: Name
+  readonly identity: string
+  /** Its mtime before the transaction, in nanoseconds, which undo puts back. */
+  readonly mtimeNs: string
+}
+
+/** What stands in the journal, one object each. */
+export type JournalRecord =
+  | { readonly kind: Marker; readonly packages?: readonly string[]; readonly timeNs?: string }
+  | ({ readonly kind: 'directory' } & JournaledDirectory)
+  | { readonly kind: 'step'; readonly step: Step }
+
+/** A transaction as the journal tells it. */
+export interface JournalState {
+  /** Sixteen hexadecimal digits, part of every staging name of this transaction. */
+  readonly id: string
+  readonly marker: Marker
+  readonly packages: readonly string[]
+  /** When the commit marker was written, in nanoseconds: what changed later was changed by others. */
+  readonly committedNs: bigint | undefined
+  readonly directories: readonly JournaledDirectory[]
+  readonly steps: readonly Step[]
+}
+
+/** An open journal. */
+export class Journal {
+  readonly #kernel: Kernel
+  readonly #fd: Fd
+  readonly #durable: boolean
+  #id = 0n
+  #index = 0
+  #offset = 0
+  /** Bytes that the file owns; learned when it is first needed. */
+  #allocated: number | undefined
+  #pending: Buffer[] = []
+
+  /** @param durable  false leaves out every flush: the journal then survives a kill, but no power cut */
+  constructor(kernel: Kernel, stateDirectory: Fd, durable: boolean) {
+    this.#kernel = kernel
+    this.#durable = durable
+    this.#fd = kernel.openat(stateDirectory, 'journal', O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+  }
+
+  close(): void {
+    quietly(() => this.#kernel.close(this.#fd)) // every marker was flushed by itself
+  }
+
+  /**
+   * Begins a transaction in place of the last one, which must have ended.
+   *
+   * @param expectedBytes  of the records to come, so that their room is made while a full disk can still be answered
+   */
+  begin(id: string, packages: readonly string[], expectedBytes: number): void {
+    this.#id = BigInt(`0x${id}`)
+    this.#index = 0
+    this.#offset = 0
+    const isNew = this.#kernel.fstat(this.#fd).size === 0
+    this.#allocate(expectedBytes)
+    this.mark('begin', { packages })
+    // The name of a new file, and those of the directories above it, are not durable by its own fsync.
+    if (isNew && this.#durable) this.#kernel.syncfs(this.#fd)
+  }
+
+  /** Adds a record; it is on its way to the disk after the next flush or marker. */
+  append(record: JournalRecord): void {
+    this.#pending.push(Buffer.from(JSON.stringify(record), 'utf8'))
+  }
+
+  /**
+   * Writes what was added and waits until it is durable.
+   *
+   * After a failure it counts as never added: what comes next is written over whatever reached the file.
+   */
+  flush(): void {
+    const payloads = this.#pending
+    this.#pending = []
+    const bytes = Buffer.concat(payloads.map((payload, n) => frameOf(payload, this.#id, this.#index + n)))
+    this.#allocate(this.#offset + bytes.length)
+    this.#pwriteAll(bytes, this.#offset)
+    if (this.#durable) this.#kernel.fdatasync(this.#fd)
+    this.#offset += bytes.length
+    this.#index += payloads.length
+  }
+
+  /**
+   * Marks the transaction as over, durably; then once more at the file's start, so that readers need not go through
+   * its records. A start that is cut off there says the same: no transaction.
+   */
+  end(): void {
+    this.mark('end')
+    const { length } = this.#pwriteAll(frameOf(Buffer.from('{"kind":"end"}'), this.#id, 0), 0)
+    this.#offset = length
+    this.#index = 1
+  }
+
+  /** Adds a marker and makes it durable, and with it everything before. */
+  mark(kind: Marker, facts: { packages?: readonly string[]; timeNs?: string } = {}): void {
+    this.append({ kind, ...facts })
+    this.flush()
+  }
+
+  /** Opens the journal to go on behind the records of the transaction that it tells of. */
+  static resume(kernel: Kernel, stateDirectory: Fd, root: Name): Journal {
+    const read = Journal.#read(kernel, stateDirectory, root)
+    const journal = new Journal(kernel, stateDirectory, true)
+    if (read === undefined) return journal
+    journal.#id = BigInt(`0x${read.state.id}`)
+    journal.#index = read.index
+    journal.#offset = read.offset
+    return journal
+  }
+
+  /** What the journal says, without opening it for writing. */
+  static readOnly(kernel: Kernel, stateDirectory: Fd, root: Name): JournalState | undefined {
+    return Journal.#read(kernel, stateDirectory, root)?.state
+  }
+
+  static #read(kernel: Kernel, stateDirectory: Fd, root: Name): ReadJournal | undefined {
+    const fd = kernel.openat(stateDirectory, 'journal', O_RDONLY | O_NOFOLLOW)
+    return withDescriptor(kernel, fd, () => readJournal(kernel, fd, root))
+  }
+
+  #pwriteAll(bytes: Buffer, offset: number): Buffer {
+    for (let written = 0; written < bytes.length; ) {
+      written += this.#kernel.pwrite(this.#fd, bytes.subarray(written), offset + written)
+    }
+    return bytes
+  }
+
+  /** Makes the file large enough, with its blocks, while a full disk can still be answered by giving up. */
+  #allocate(bytes: number): void {
+    const allocated = this.#allocated ?? this.#kernel.fstat(this.#fd).size
+    if (bytes + markerRoom <= allocated) return
+    const size = Math.ceil((bytes + 2 * markerRoom) / 65536) * 65536
+    try {
+      this.#kernel.fallocate(this.#fd, 0, 0, size)
+    } catch (error) {
+      if (!isSyscallError(error, 'EOPNOTSUPP', 'ENOSYS')) throw error
+      this.#writeZeros(allocated, size)
+    }
+    if (this.#durable) this.#kernel.fsync(this.#fd)
+    this.#allocated = size
+  }
+
+  /** Where a file system has no fallocate, zeros have to be written to own the blocks. */
+  #writeZeros(start: number, end: number): void {
+    const zeros = Buffer.alloc(65536)
+    for (let offset = start; offset < end; ) {
+      offset += this.#kernel.pwrite(this.#fd, zeros.subarray(0, end - offset), offset)
+    }
+  }
+}
+
+interface ReadJournal {
+  readonly state: JournalState
+  /** Where the next record goes. */
+  readonly index: number
+  readonly offset: number
+}
+
+/**
+ * Reads the transaction that a journal tells of; undefined for an empty journal.
+ *
+ * @param root  its path, for messages
+ * @throws {RecoveryPendingError} for a version that this release does not know
+ */
+function readJournal(kernel: Kernel, fd: Fd, root: Name): ReadJournal | undefined {
+  const file = new GrowingRead(kernel, fd)
+  const records: JournalRecord[] = []
+  let offset = 0
+  let id: bigint | undefined
+  for (;;) {
+    const frame = readFrame(file, offset)
+    if (frame === undefined || frame.index !== records.length || (id ?? frame.id) !== frame.id) break
+    if (frame.version !== journalVersion) {
+      throw new RecoveryPendingError(
+        root,
+        `its journal has version ${frame.version}, this release knows ${journalVersion}`,
+      )
+    }
+    id = frame.id
+    const record = frame.parse()
+    records.push(record)
+    offset = frame.end
+    if (record.kind === 'end') break
+  }
+  return id === undefined ? undefined : { state: stateOf(id, records), index: records.length, offset }
+}
+
+function frameOf(payload: Buffer, id: bigint, index: number): Buffer {
+  const frame = Buffer.alloc(headerBytes + payload.length)
+  frame.writeUInt32LE(payload.length, 0)
+  frame.writeUInt32LE(journalVersion, 8)
+  frame.writeBigUInt64LE(id, 12)
+  frame.writeUInt32LE(index, 20)
+  payload.copy(frame, headerBytes)
+  frame.writeUInt32LE(crc32(frame.subarray(8)), 4)
+  return frame
+}
+
+interface Frame {
+  readonly version: number
+  readonly id: bigint
+  readonly index: number
+  readonly end: number
+  parse(): JournalRecord
+}
+
+/** A file read from its start as far as it is asked for: most journals have ended, and say so in their first record. */
+class GrowingRead {
+  readonly #kernel: Kernel
+  readonly #fd: Fd
+  #bytes: Buffer = Buffer.alloc(0)
+
+  constructor(kernel: Kernel, fd: Fd) {
+    this.#kernel = kernel
+    this.#fd = fd
+  }
+
+  /** The file's first `length` bytes at least, unless it is shorter. */
+  upTo(length: number): Buffer {
+    while (this.#bytes.length < length) {
+      const more = Buffer.allocUnsafe(Math.max(65536, this.#bytes.length))
+      const read = this.#kernel.pread(this.#fd, more, this.#bytes.length)
+      if (read === 0) break
+      this.#bytes = Buffer.concat([this.#bytes, more.subarray(0, read)])
+    }
+    return this.#bytes
+  }
+}
+
+function readFrame(file: GrowingRead, offset: number): Frame | undefined {
+  const header = file.upTo(offset + headerBytes)
+  if (offset + headerBytes > header.length) return undefined
+  const length = header.readUInt32LE(offset)
+  const end = offset + headerBytes + length
+  if (length === 0 || length > longestRecord) return undefined
+  const bytes = file.upTo(end)
+  if (end > bytes.length) return undefined
+  if (crc32(bytes.subarray(offset + 8, end)) !== bytes.readUInt32LE(offset + 4)) return undefined
+  return {
+    version: bytes.readUInt32LE(offset + 8),
+    id: bytes.readBigUInt64LE(offset + 12),
+    index: bytes.readUInt32LE(offset + 20),
+    end,
+    parse: () => JSON.parse(bytes.toString('utf8', offset + headerBytes, end)) as JournalRecord,
+  }
+}
+
+function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
+  let marker: Marker = 'begin'
+  let packages: readonly string[] = []
+  let committedNs: bigint | undefined
+  const directories: JournaledDirectory[] = []
+  const steps: Step[] = []
+  for (const record of records) {
+    if (record.kind === 'directory') directories.push(record)
+    else if (record.kind === 'step') steps.push(record.step)
+    else {
+      marker = record.kind
+      packages = record.packages ?? packages
+      if (record.timeNs !== undefined) committedNs = BigInt(record.timeNs)
+    }
+  }
+  return { id: id.toString(16).padStart(16, '0'), marker, packages, committedNs, directories, steps }
+}

@@ -1,0 +1,65 @@
+// Set-id files with several names: an inode loses its bits when a name of it goes, so that a stashed hard link is
+// harmless, unless a name that stays owned is the same inode (sudo and sudoedit are one).
+
+import { baseName, joinName, parentName, type Stat } from '../sys/index.ts'
+import type { RecordedEntry } from './entry.ts'
+import type { PlannedEntry } from './plan.ts'
+import type { Session } from './session.ts'
+
+const setIdBits = 0o6000
+
+/** Answers whether an inode that loses a name keeps its set-id bits and capabilities. */
+export class KeptInodes {
+  readonly #session: Pick<Session, 'root' | 'state'>
+  /** Packages whose names go with this transaction. */
+  readonly #going: ReadonlySet<string>
+  readonly #staying: readonly PlannedEntry[]
+  #inodes: ReadonlySet<string> | undefined
+
+  /** @param entries  of the plan; those that stay as they are keep their inodes */
+  constructor(
+    session: Pick<Session, 'root' | 'state'>,
+    going: ReadonlySet<string>,
+    entries: readonly PlannedEntry[] = [],
+  ) {
+    this.#session = session
+    this.#going = going
+    this.#staying = entries.filter(({ fate }) => fate === 'adopt' || fate === 'keepMetadata')
+  }
+
+  /** Whether a name that stays is the same inode as this object, which is displaced. */
+  has(displaced: Stat): boolean {
+    if (displaced.type !== 'file' || displaced.nlink < 2) return false
+    this.#inodes ??= this.#find()
+    return this.#inodes.has(keyOf(displaced))
+  }
+
+  /** Looked for only when an object with several names is displaced: every other package's privileged files. */
+  #find(): ReadonlySet<string> {
+    const inodes = new Set<string>()
+    for (const { live } of this.#staying) if (live !== undefined) inodes.add(keyOf(live))
+    const { state } = this.#session
+    for (const packageName of state.packageNames()) {
+      if (this.#going.has(packageName)) continue
+      for (const entry of state.record(packageName).entries) {
+        const live = isPrivileged(entry) ? this.#live(entry) : undefined
+        if (live !== undefined) inodes.add(keyOf(live))
+      }
+    }
+    return inodes
+  }
+
+  #live({ name }: RecordedEntry): Stat | undefined {
+    const { root } = this.#session
+    const parent = root.findDirectory(parentName(name))
+    return parent && root.find(joinName(parent.name, baseName(name)))
+  }
+}
+
+function isPrivileged({ type, mode, xattrs }: RecordedEntry): boolean {
+  return type === 'file' && ((mode & setIdBits) !== 0 || xattrs.some(({ name }) => name === 'security.capability'))
+}
+
+function keyOf({ dev, ino }: Stat): string {
+  return `${dev}:${ino}`
+}

@@ -1,0 +1,127 @@
+// What is at a name now, compared with what an image brings or a record says.
+
+import { createHash, type Hash } from 'node:crypto'
+import { type MetadataPolicy, type Place, readAttributes, withDescriptor } from '../movefile/index.ts'
+import { type Fd, type Kernel, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, type Stat } from '../sys/index.ts'
+import type { Live } from './decide.ts'
+import type { EntryFacts, Xattrs } from './entry.ts'
+
+const windowBytes = 256 * 1024
+
+/** How an entry's object and a live one compare, and what was learned of the entry on the way. */
+export interface Comparison {
+  readonly live: Live
+  /** Of the entry's payload; absent when the comparison did not read all of it. */
+  readonly sha256?: string
+  /** The live object's attributes; absent when the contents already differed. */
+  readonly xattrs?: Xattrs
+}
+
+/** Compares objects, with two buffers that are used again and again. */
+export class Comparer {
+  readonly #kernel: Kernel
+  readonly #policy: MetadataPolicy
+  readonly #left = Buffer.alloc(windowBytes)
+  readonly #right = Buffer.alloc(windowBytes)
+
+  constructor(kernel: Kernel, policy: MetadataPolicy) {
+    this.#kernel = kernel
+    this.#policy = policy
+  }
+
+  /** Compares an entry at `source` with the live object at `target`. */
+  compare(entry: EntryFacts, source: Place, target: Place, stat: Stat): Comparison {
+    if (entry.type !== stat.type) return { live: 'different' }
+    const contents = this.#compareContents(entry, source, target, stat)
+    if (!contents.isSame) return { live: 'different' }
+    const xattrs = this.attributesAt(target)
+    const isSame = hasMetadata(entry, stat) && sameXattrs(this.attributesAt(source), xattrs)
+    const sha256 = contents.sha256 === undefined ? {} : { sha256: contents.sha256 }
+    return { live: isSame ? 'same' : 'sameContent', xattrs, ...sha256 }
+  }
+
+  #compareContents(entry: EntryFacts, source: Place, target: Place, stat: Stat): { isSame: boolean; sha256?: string } {
+    const kernel = this.#kernel
+    if (entry.type === 'symlink') return { isSame: kernel.readlinkat(target.directory, target.name) === entry.target }
+    if (entry.rdev !== undefined) {
+      return { isSame: stat.rdev.major === entry.rdev.major && stat.rdev.minor === entry.rdev.minor }
+    }
+    if (entry.type !== 'file') return { isSame: true }
+    if (entry.size !== stat.size) return { isSame: false }
+    return withOpen(kernel, source, readFlags, (left) =>
+      withOpen(kernel, target, readFlags, (right) => this.#compareBytes(left, right)),
+    )
+  }
+
+  #compareBytes(left: Fd, right: Fd): { isSame: boolean; sha256?: string } {
+    const hash = createHash('sha256')
+    for (let offset = 0; ; ) {
+      const read = readFully(this.#kernel, left, this.#left, offset)
+      const other = readFully(this.#kernel, right, this.#right, offset)
+      if (read !== other || !this.#left.subarray(0, read).equals(this.#right.subarray(0, read)))
+        return { isSame: false }
+      if (read === 0) return { isSame: true, sha256: hash.digest('hex') }
+      hash.update(this.#left.subarray(0, read))
+      offset += read
+    }
+  }
+
+  /** sha256 of a regular file, in hexadecimal. */
+  digest(place: Place): string {
+    return withOpen(this.#kernel, place, readFlags, (fd) => {
+      const hash: Hash = createHash('sha256')
+      for (let offset = 0; ; ) {
+        const read = readFully(this.#kernel, fd, this.#left, offset)
+        if (read === 0) return hash.digest('hex')
+        hash.update(this.#left.subarray(0, read))
+        offset += read
+      }
+    })
+  }
+
+  /** The attributes, of any object, that the policy keeps. */
+  attributesAt(place: Place): Xattrs {
+    const kernel = this.#kernel
+    return withOpen(
+      kernel,
+      place,
+      O_PATH | O_NOFOLLOW,
+      (fd) => readAttributes(kernel, fd, kernel.fstat(fd), this.#policy).xattrs,
+    )
+  }
+}
+
+/** O_NONBLOCK: the name may have become a fifo since it was looked at. */
+const readFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+
+function withOpen<T>(kernel: Kernel, place: Place, flags: number, body: (fd: Fd) => T): T {
+  return withDescriptor(kernel, kernel.openat(place.directory, place.name, flags), body)
+}
+
+/** Fills the buffer unless the file ends first: two files are compared window by window, whatever read(2) returns. */
+function readFully(kernel: Kernel, fd: Fd, buffer: Buffer, offset: number): number {
+  let length = 0
+  while (length < buffer.length) {
+    const read = kernel.pread(fd, length === 0 ? buffer : buffer.subarray(length), offset + length)
+    if (read === 0) break
+    length += read
+  }
+  return length
+}
+
+/** Whether an object has an entry's owner, mode and (but for directories, whose time moves) mtime. */
+export function hasMetadata(entry: EntryFacts, stat: Stat): boolean {
+  return (
+    stat.uid === entry.uid &&
+    stat.gid === entry.gid &&
+    (entry.type === 'symlink' || stat.mode === entry.mode) &&
+    (entry.type === 'directory' || stat.mtimeNs === entry.mtimeNs)
+  )
+}
+
+/** Whether two objects have the same attributes with the same values. */
+export function sameXattrs(left: Xattrs, right: Xattrs): boolean {
+  if (left.length !== right.length) return false
+  const values = new Map(right.map(({ name, value }) => [name, value]))
+  return left.every(({ name, value }) => values.get(name)?.equals(value) ?? false)
+}

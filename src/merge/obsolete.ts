@@ -1,0 +1,48 @@
+// Names that only the old version of a package has: which of them go, and which stay and why.
+
+import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
+import type { RecordedEntry } from './entry.ts'
+import type { Owners } from './owners.ts'
+import type { Root } from './root.ts'
+
+/** A name that goes. */
+export interface Removal {
+  readonly entry: RecordedEntry
+  readonly liveName: Name
+  readonly live: Stat
+}
+
+/** A name that stays although the package no longer has it. */
+export interface KeptName {
+  /** Escaped for reading. */
+  readonly name: string
+  readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type'
+}
+
+/** What becomes of names that only the old version has. */
+export function findObsolete(
+  { root, owners }: { readonly root: Root; readonly owners: Owners },
+  own: ReadonlySet<string>,
+  recorded: readonly RecordedEntry[],
+  isCovered: (liveName: Name) => boolean,
+): { removals: Removal[]; kept: KeptName[] } {
+  const removals: Removal[] = []
+  const kept: KeptName[] = []
+  const seen = new Set<Name>() // several packages that go may have owned one name together
+  const keep = (name: Name, reason: KeptName['reason']) => void kept.push({ name: displayName(name), reason })
+  for (const entry of recorded) {
+    const { name, type } = entry
+    const parent = root.findDirectory(parentName(name))
+    const liveName = joinName(parent?.name ?? parentName(name), baseName(name))
+    if (isCovered(liveName) || seen.has(liveName)) continue
+    seen.add(liveName)
+    const live = parent && root.kernel.findat(parent.fd, baseName(name))
+    const isShared = owners.of(name).some((owner) => !own.has(owner))
+    if (isShared && type === 'directory') continue // directories are everybody's
+    if (isShared) keep(name, 'owned by another package')
+    else if (live === undefined) keep(name, 'missing')
+    else if (live.type !== type) keep(name, 'another type')
+    else removals.push({ entry, liveName, live })
+  }
+  return { removals, kept }
+}

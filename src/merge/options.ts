@@ -1,0 +1,128 @@
+// What callers give to the operations on a root, and what they get back.
+
+import type { MetadataOptions } from '../movefile/index.ts'
+import type { FileType } from '../sys/index.ts'
+import type { Difference } from './compareRecorded.ts'
+import type { KeptName } from './obsolete.ts'
+import type { RecoveryReport } from './recover.ts'
+import type { SelectionOptions } from './selection.ts'
+import type { RootOptions } from './session.ts'
+import type { LeftOver, MergeDurability, TransactionPhase } from './transaction.ts'
+
+/** Where an operation is. */
+export interface MergeProgress {
+  readonly phase: 'unpack' | 'plan' | 'verify' | TransactionPhase
+  readonly entries: number
+  readonly bytes: number
+  /** Absent until it is known. */
+  readonly totalEntries?: number
+}
+
+/** Options of merge(). */
+export interface MergeOptions extends RootOptions, MetadataOptions, SelectionOptions {
+  /** A directory tree, or a tar archive (plain or gzip). */
+  readonly image: string | Uint8Array
+  /** The name to record it under; an older version of the same name is replaced. */
+  readonly package: string
+  /** Packages that this one replaces; their obsolete names go with the same transaction. */
+  readonly replaces?: readonly string[]
+  /** Glob patterns of names whose collisions are allowed: ownership passes to this package. */
+  readonly collisionIgnore?: readonly string[]
+  /** Whether the report lists every name that was changed. */
+  readonly listChanged?: boolean
+  /** Own objects together with other packages where they are identical, instead of refusing. */
+  readonly shareIdentical?: boolean
+  /** `transaction` (default) survives power cuts; `none` survives kills only. */
+  readonly durability?: MergeDurability
+  /** Whether payloads are digested for the record; `sha256` by default. */
+  readonly digest?: 'sha256' | 'none'
+  /** Leading components taken off an archive's names; an npm package has one, `package/`. */
+  readonly stripComponents?: number
+  /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
+  readonly contents?: boolean
+  /** Only plan; nothing is written. */
+  readonly dryRun?: boolean
+}
+
+/** What a merge did, or (dry run) would do. */
+export interface MergeReport {
+  readonly package: string
+  readonly entries: number
+  /** How many entries had each fate: place, replace, adopt, refresh, newDirectory, keepDirectory, changeDirectory, remove. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Bytes of payload by the method that copied them. */
+  readonly bytesByMethod: Readonly<Record<string, number>>
+  /** Bytes of holes that were kept. */
+  readonly holes: number
+  /** Names of the old version that stayed, and why. */
+  readonly kept: readonly KeptName[]
+  readonly leftOvers: readonly LeftOver[]
+  /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */
+  readonly changed?: Uint8Array
+  /** The transaction's id; absent for a dry run. */
+  readonly transaction?: string
+  /** What became of an earlier transaction that had been left behind. */
+  readonly recovered?: RecoveryReport
+}
+
+/** Options of unmerge(). */
+export interface UnmergeOptions extends RootOptions {
+  readonly packages: readonly string[]
+  /** As of MergeOptions. */
+  readonly listChanged?: boolean
+  readonly durability?: MergeDurability
+  readonly dryRun?: boolean
+}
+
+/** What an unmerge did. */
+export interface UnmergeReport {
+  readonly packages: readonly string[]
+  /** How many names went. */
+  readonly removed: number
+  /** Names that stayed, and why. */
+  readonly kept: readonly KeptName[]
+  readonly leftOvers: readonly LeftOver[]
+  /** As of MergeReport. */
+  readonly changed?: Uint8Array
+  readonly transaction?: string
+}
+
+/** Options of verify(). */
+export interface VerifyOptions extends RootOptions {
+  /** All packages by default. */
+  readonly packages?: readonly string[]
+  /** Whether payloads are read and digested; true by default. */
+  readonly digests?: boolean
+  /** Threads at most; as many as cores, and not more than four, by default. */
+  readonly jobs?: number
+}
+
+/** An entry that is not what its record says. */
+export interface VerifiedEntry {
+  readonly package: string
+  /** Escaped for reading. */
+  readonly name: string
+  readonly differences: readonly Difference[]
+}
+
+/** Options of recover(). */
+export interface RecoverOptions extends RootOptions {
+  /** Undo a committed transaction instead of finishing it. */
+  readonly undo?: boolean
+}
+
+/** An entry of a record. */
+export interface ListedEntry {
+  /** Escaped for reading. */
+  readonly name: string
+  /** The name's bytes in base64. */
+  readonly bytes: string
+  readonly type: FileType
+  readonly size: number
+}
+
+/** A name and the packages that own it. */
+export interface OwnedName {
+  readonly name: string
+  readonly packages: readonly string[]
+}

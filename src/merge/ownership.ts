@@ -1,0 +1,26 @@
+// Ownership that passes from one package to another, where the caller allows it by name.
+
+import micromatch from 'micromatch'
+import { type Name, toName } from '../sys/index.ts'
+import type { RecordedEntry } from './entry.ts'
+import type { PackageRecord } from './record.ts'
+
+/** Whether a name is one of those whose collisions are allowed. */
+export function collisionMatcher(patterns: readonly string[]): (name: Name) => boolean {
+  const matchers = patterns.map((pattern) => micromatch.matcher(toName(pattern).replace(/^\/+/, ''), { dot: true }))
+  return (name) => matchers.some((matches) => matches(name))
+}
+
+/** A record without names that another package has taken over; hard links point to the first name that is left. */
+export function withoutNames(record: PackageRecord, taken: ReadonlySet<Name>): PackageRecord {
+  const newFirst = new Map<Name, Name>()
+  const entries: RecordedEntry[] = []
+  for (const entry of record.entries) {
+    if (taken.has(entry.name)) continue
+    const { linkTo, ...alone } = entry
+    const first = linkTo === undefined || !taken.has(linkTo) ? linkTo : newFirst.get(linkTo)
+    if (linkTo !== undefined && first === undefined) newFirst.set(linkTo, entry.name)
+    entries.push(first === undefined ? alone : { ...alone, linkTo: first })
+  }
+  return { ...record, entries }
+}

@@ -1,0 +1,49 @@
+// The steps of names that go, and the live directories that a plan changes something in.
+
+import { baseName, type Name, nameBytes, parentName } from '../sys/index.ts'
+import type { KeptInodes } from './keptInodes.ts'
+import type { Fate, Plan } from './plan.ts'
+import type { StagingArea } from './stagingArea.ts'
+import type { StagedStep } from './transaction.ts'
+
+/** Names that go: objects aside, then (with the clean-up) directories that may be empty by then, the innermost first. */
+export function removalSteps(plan: Pick<Plan, 'removals'>, area: StagingArea, kept: KeptInodes): StagedStep[] {
+  const at = (liveName: Name) => ({
+    phase: 'payload' as const,
+    directory: area.numberOf(parentName(liveName)),
+    name: baseName(liveName),
+  })
+  const removals = plan.removals.toReversed()
+  const objects = removals.filter(({ live }) => live.type !== 'directory')
+  const directories = removals.filter(({ live }) => live.type === 'directory')
+  return [
+    ...objects.map(({ liveName, live }) => ({
+      step: {
+        kind: 'remove' as const,
+        ...at(liveName),
+        staging: area.newName(),
+        ...(kept.has(live) ? { keepsSetId: true } : {}),
+      },
+      displaced: live,
+    })),
+    ...directories.map(({ liveName }) => ({ step: { kind: 'removeDirectory' as const, ...at(liveName) } })),
+  ]
+}
+
+const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
+
+/** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
+export function changedNames({ entries, removals }: Pick<Plan, 'entries' | 'removals'>): Uint8Array {
+  const changed = entries.filter(({ fate }) => changing.has(fate)).map(({ liveName }) => liveName)
+  return nameBytes([...changed, ...removals.map(({ liveName }) => liveName)].map((name) => `${name}\0`).join(''))
+}
+
+/** Every live directory that a plan changes something in. */
+export function directoriesOf(plan: Pick<Plan, 'entries' | 'removals'>): Set<Name> {
+  const names = new Set<Name>()
+  for (const { fate, isInNewDirectory, liveName } of plan.entries) {
+    if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))
+  }
+  for (const { liveName } of plan.removals) names.add(parentName(liveName))
+  return names
+}

@@ -1,0 +1,69 @@
+// Which entries of a tree image are merged: glob patterns over its names, by fast-glob on the engine's own kernel.
+//
+// Names and patterns are latin1 strings of their bytes, so that no name is lost; `?` and `[…]` match a byte.
+
+import fastGlob, { type FileSystemAdapter } from 'fast-glob'
+import { baseName, type FileType, joinName, type Kernel, type Name, parentName, toName } from '../sys/index.ts'
+import type { Root } from './root.ts'
+
+/** Glob patterns as fast-glob has them: `*`, `**`, `?`, classes, braces; names that begin with a dot match too. */
+export interface SelectionOptions {
+  /** Entries that are merged, with the directories above them; all by default. */
+  readonly include?: readonly string[]
+  /** Entries that are not, with everything below them. */
+  readonly exclude?: readonly string[]
+}
+
+/** The names of a tree that are selected, with the directories above them; undefined when all are. */
+export function selectNames(tree: Root, { include, exclude }: SelectionOptions): ReadonlySet<Name> | undefined {
+  if (include === undefined && exclude === undefined) return undefined
+  const found = fastGlob.sync((include ?? ['**']).map(toName), {
+    cwd: top,
+    ignore: (exclude ?? []).map(toName),
+    fs: adapterOf(tree),
+    dot: true,
+    onlyFiles: false,
+    followSymbolicLinks: false,
+  })
+  const selected = new Set<Name>()
+  for (const name of found) for (let at = name; at !== ''; at = parentName(at)) selected.add(at)
+  return selected
+}
+
+/** What fast-glob takes for the image's path: it only ever comes back to the adapter. */
+const top = '/'
+
+/** fast-glob's view of an open tree. It asks with paths that begin with `top`. */
+function adapterOf(tree: Root): Partial<FileSystemAdapter> {
+  const { kernel } = tree
+  const lstatSync = (path: string) => kindOf(tree.find(nameOf(path))?.type)
+  const readdirSync = (path: string) =>
+    kernel.readDirectory(tree.directory(nameOf(path)).fd).map(({ name, type }) => ({
+      name,
+      ...kindOf(type ?? typeOf(kernel, tree, joinName(nameOf(path), name))),
+    }))
+  const adapter = { lstatSync, statSync: lstatSync, readdirSync }
+  return adapter as unknown as Partial<FileSystemAdapter> // of Dirent and Stats it looks only at these questions
+}
+
+function nameOf(path: string): Name {
+  return path.replace(/^\/+/, '')
+}
+
+function typeOf(kernel: Kernel, tree: Root, name: Name): FileType {
+  return kernel.statat(tree.directory(parentName(name)).fd, baseName(name)).type
+}
+
+/** The questions that fast-glob asks of an object. */
+function kindOf(type: FileType | undefined) {
+  const is = (asked: FileType) => () => type === asked
+  return {
+    isFile: is('file'),
+    isDirectory: is('directory'),
+    isSymbolicLink: is('symlink'),
+    isFIFO: is('fifo'),
+    isSocket: is('socket'),
+    isCharacterDevice: is('character'),
+    isBlockDevice: is('block'),
+  }
+}

@@ -1,0 +1,78 @@
+// What every operation on a root begins with: the root, its state, and (for changes) the lock and recovery.
+
+import { type MetadataOptions, Mover } from '../movefile/index.ts'
+import { type CancelFlag, type Kernel, type Name, toName } from '../sys/index.ts'
+import { RecoveryPendingError } from './errors.ts'
+import { Comparer } from './live.ts'
+import { pendingTransaction, type RecoveryReport, recoverRoot } from './recover.ts'
+import { Root } from './root.ts'
+import { defaultState, lockRoot, State } from './state.ts'
+
+/** Options of every operation on a root. */
+export interface RootOptions {
+  /** The directory that is merged into. */
+  readonly root: string | Uint8Array
+  /** Where the state is inside the root; `var/lib/rootmerge` by default. */
+  readonly state?: string | Uint8Array
+  /** Seconds to wait for another writer; 0 by default. */
+  readonly lockWait?: number
+}
+
+/** What an operation works with. */
+export interface Session {
+  readonly kernel: Kernel
+  readonly root: Root
+  readonly state: State
+  readonly mover: Mover
+  readonly comparer: Comparer
+}
+
+/** What the engine's thread gives to an operation. */
+export interface EngineParts {
+  readonly kernel: Kernel
+  readonly cancel: CancelFlag
+}
+
+/** Runs an operation that only reads; it refuses while a transaction is pending, since names are mixed then. */
+export function reading<T>(engine: EngineParts, options: RootOptions, operation: (session: Session) => T): T {
+  return inSession(engine, options, {}, (session) => {
+    if (pendingTransaction(session.state) !== undefined) {
+      throw new RecoveryPendingError(session.root.path, 'what it says of itself may be mixed')
+    }
+    return operation(session)
+  })
+}
+
+/** Runs an operation that changes the root: as its only writer, after any transaction that was left behind is over. */
+export function changing<T>(
+  engine: EngineParts,
+  options: RootOptions & MetadataOptions,
+  operation: (session: Session, recovered: RecoveryReport) => T,
+): T {
+  return inSession(engine, options, options, (session) => {
+    lockRoot(session.root, session.state, { seconds: options.lockWait ?? 0 })
+    return operation(session, recoverRoot(session.state))
+  })
+}
+
+/** Opens a root for one operation and closes everything afterwards. */
+export function inSession<T>(
+  { kernel, cancel }: EngineParts,
+  options: RootOptions,
+  metadata: MetadataOptions,
+  operation: (session: Session) => T,
+): T {
+  const root = new Root(kernel, toName(options.root))
+  try {
+    const state = new State(root, stateName(options))
+    const mover = new Mover(kernel, { ...metadata, cancel })
+    return operation({ kernel, root, state, mover, comparer: new Comparer(kernel, mover.policy) })
+  } finally {
+    root.close()
+  }
+}
+
+/** Where the state is, by the options: a name relative to the root. */
+export function stateName({ state }: RootOptions): Name {
+  return state === undefined ? defaultState : toName(state).replace(/^\/+|\/+$/g, '')
+}

@@ -1,0 +1,119 @@
+// A directory tree as an image: its entries in order, and where to find each for copying.
+
+import type { Place } from '../movefile/index.ts'
+import {
+  AT_FDCWD,
+  baseName,
+  displayName,
+  isSyscallError,
+  joinName,
+  type Kernel,
+  type Name,
+  parentName,
+  type Stat,
+} from '../sys/index.ts'
+import type { EntryFacts } from './entry.ts'
+import { CorruptImageError, InvalidArgumentError, UnsafeEntryError } from './errors.ts'
+import { Root } from './root.ts'
+import { type SelectionOptions, selectNames } from './selection.ts'
+
+/** An entry of a tree, with what was seen of its object. */
+export interface TreeEntry extends EntryFacts {
+  /** As it was when the image was read. */
+  readonly stat: Stat
+}
+
+/** What an image's names may not begin with: they would be taken for our own. */
+const reservedPrefix = '.rootmerge-'
+
+/** An open directory tree. */
+export class TreeImage {
+  readonly path: Name
+  readonly #tree: Root
+  /** The names that are merged; undefined when all are. */
+  readonly #selected: ReadonlySet<Name> | undefined
+  /** Names by inode, of objects that have several. */
+  readonly #firstNames = new Map<string, Name>()
+
+  /** @throws {InvalidArgumentError} when `path` is no directory */
+  constructor(kernel: Kernel, path: Name, selection: SelectionOptions = {}) {
+    const stat = kernel.findat(AT_FDCWD, path)
+    if (stat === undefined) {
+      throw new InvalidArgumentError(`the image '${displayName(path)}' does not exist`)
+    }
+    this.path = path
+    this.#tree = new Root(kernel, path)
+    this.#selected = selectNames(this.#tree, selection)
+  }
+
+  /** The open directory and the name in it, of an entry. Valid until 64 other directories were asked for. */
+  place(name: Name): Place {
+    return { directory: this.#tree.directory(parentName(name)).fd, name: baseName(name) }
+  }
+
+  /** All entries, in byte order of their names: a directory before what is in it. */
+  *entries(): Generator<TreeEntry> {
+    yield* this.#below('')
+  }
+
+  close(): void {
+    this.#tree.close()
+  }
+
+  *#below(directory: Name): Generator<TreeEntry> {
+    const { kernel } = this.#tree
+    const names = kernel.readDirectory(this.#tree.directory(directory).fd).map((entry) => entry.name)
+    for (const component of names.sort()) {
+      const name = joinName(directory, component)
+      if (this.#selected?.has(name) === false) continue
+      const entry = this.#entry(name)
+      yield entry
+      if (entry.type === 'directory') yield* this.#below(entry.name)
+    }
+  }
+
+  #entry(name: Name): TreeEntry {
+    if (baseName(name).startsWith(reservedPrefix)) {
+      throw new UnsafeEntryError(name, `names that begin with ${reservedPrefix} are rootmerge's own`)
+    }
+    const { kernel } = this.#tree
+    const { directory, name: component } = this.place(name)
+    try {
+      const stat = kernel.statat(directory, component)
+      const target = stat.type === 'symlink' ? kernel.readlinkat(directory, component) : undefined
+      return describe(name, stat, target, this.#earlierName(name, stat))
+    } catch (error) {
+      if (!isSyscallError(error, 'ENOENT')) throw error
+      throw new CorruptImageError(this.path, 'an entry went away while the image was read', {
+        entry: name,
+        cause: error,
+      })
+    }
+  }
+
+  /** The name under which the same inode came before, if it did. */
+  #earlierName(name: Name, stat: Stat): Name | undefined {
+    if (stat.type === 'directory' || stat.nlink < 2) return undefined
+    const key = `${stat.dev}:${stat.ino}`
+    const first = this.#firstNames.get(key)
+    if (first === undefined) this.#firstNames.set(key, name)
+    return first
+  }
+}
+
+function describe(name: Name, stat: Stat, target: Name | undefined, linkTo: Name | undefined): TreeEntry {
+  const isDevice = stat.type === 'character' || stat.type === 'block'
+  return {
+    name,
+    type: stat.type,
+    uid: stat.uid,
+    gid: stat.gid,
+    mode: stat.mode,
+    mtimeNs: stat.mtimeNs,
+    size: stat.type === 'file' ? stat.size : 0,
+    stat,
+    ...(target === undefined ? {} : { target }),
+    ...(isDevice ? { rdev: stat.rdev } : {}),
+    ...(linkTo === undefined ? {} : { linkTo }),
+  }
+}

@@ -1,0 +1,71 @@
+// Verifying, one of several threads' share of it: synchronous, for the engine's thread.
+
+import type { EngineContext } from '../sys/engineThread.ts'
+import { baseName, displayName, parentName } from '../sys/index.ts'
+import { compareRecorded, type Difference } from './compareRecorded.ts'
+import type { RecordedEntry } from './entry.ts'
+import type { VerifiedEntry, VerifyOptions } from './options.ts'
+import { checkPackageName } from './packageName.ts'
+import { ProgressMeter } from './progress.ts'
+import { reading, type Session } from './session.ts'
+
+/** Entries that a thread takes at once: few, since one of them may be large. */
+const entriesAtOnce = 8
+
+/** What a thread is given: the options, and the counter of what has been taken by any thread. */
+export interface VerifyShare extends VerifyOptions {
+  readonly taken: SharedArrayBuffer
+}
+
+/** An entry that differs, with its place in the order of the records. */
+export interface PlacedEntry {
+  readonly place: number
+  readonly verified: VerifiedEntry
+}
+
+/** Compares what no other thread has taken, until all entries are. Every thread reads all records, which is little. */
+export function verifyShare(engine: EngineContext, options: VerifyShare): PlacedEntry[] {
+  return reading(engine, options, (session) => {
+    const { state } = session
+    const packages = options.packages?.length ? options.packages.map(checkPackageName) : state.packageNames()
+    const meter = new ProgressMeter(engine)
+    meter.enter('verify')
+    const taken = new Int32Array(options.taken)
+    const found: PlacedEntry[] = []
+    let [place, from] = [0, takeNext(taken)]
+    for (const packageName of packages) {
+      for (const entry of state.record(packageName).entries) {
+        engine.cancel.check()
+        if (place >= from + entriesAtOnce) from = takeNext(taken)
+        if (place++ < from) continue
+        const differences = differencesOf(session, entry, options.digests ?? true)
+        meter.addEntry(entry.size)
+        const verified = { package: packageName, name: displayName(entry.name), differences }
+        if (differences.length > 0) found.push({ place, verified })
+      }
+    }
+    meter.finish()
+    return found
+  })
+}
+
+/** All of it in the thread at hand: the entries that differ, in the records' order. */
+export function verifyPackages(engine: EngineContext, options: VerifyOptions): VerifiedEntry[] {
+  return verifyShare(engine, { ...options, taken: new SharedArrayBuffer(4) }).map(({ verified }) => verified)
+}
+
+function takeNext(taken: Int32Array): number {
+  return Atomics.add(taken, 0, entriesAtOnce)
+}
+
+function differencesOf({ root, comparer }: Session, entry: RecordedEntry, digests: boolean): Difference[] {
+  const parent = root.findDirectory(parentName(entry.name))
+  if (parent === undefined) return ['missing']
+  const name = baseName(entry.name)
+  const stat = root.kernel.findat(parent.fd, name)
+  if (stat === undefined) return ['missing']
+  const behind = stat.type === 'symlink' && entry.type === 'directory' ? root.findDirectory(entry.name) : undefined
+  const place = behind === undefined ? { directory: parent.fd, name } : { directory: behind.fd, name: '.' }
+  const live = { place, stat: behind === undefined ? stat : root.kernel.fstat(behind.fd), root }
+  return compareRecorded(comparer, entry, live, { digests })
+}

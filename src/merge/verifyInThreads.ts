@@ -1,0 +1,56 @@
+// Verifying in several threads: each takes entries until there are none, and their answers are put in order.
+
+import { availableParallelism } from 'node:os'
+import { InvalidArgumentError } from './errors.ts'
+import type { MergeProgress, VerifiedEntry, VerifyOptions } from './options.ts'
+import type { PlacedEntry, VerifyShare } from './verifyEngine.ts'
+
+/** More threads than these only wait for the disk. */
+const mostJobs = 4
+
+interface Watching {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: MergeProgress) => void
+}
+
+/** How a thread is started on its share. */
+export type StartShare = (
+  share: VerifyShare & Required<Pick<Watching, 'signal' | 'onProgress'>>,
+) => Promise<PlacedEntry[]>
+
+/** Runs as many shares as there are jobs. The first that fails ends the others. */
+export async function verifyInThreads(start: StartShare, given: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
+  const { signal, onProgress, jobs = Math.min(mostJobs, availableParallelism()), ...options } = given
+  if (!Number.isInteger(jobs) || jobs < 1) throw new InvalidArgumentError(`${jobs} is not a number of threads`)
+  const failed = new AbortController()
+  const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal])
+  const progress = new SummedProgress(onProgress)
+  const taken = new SharedArrayBuffer(4)
+  const shares = Array.from({ length: jobs }, (_, job) =>
+    start({ ...options, taken, signal: either, onProgress: (told) => progress.take(job, told) }),
+  )
+  try {
+    const found = (await Promise.all(shares)).flat()
+    return found.sort((one, other) => one.place - other.place).map(({ verified }) => verified)
+  } catch (error) {
+    failed.abort(error)
+    await Promise.allSettled(shares)
+    throw error
+  }
+}
+
+/** What several threads have done, as if it were one. */
+class SummedProgress {
+  readonly #told = new Map<number, MergeProgress>()
+  readonly #tell: ((progress: MergeProgress) => void) | undefined
+
+  constructor(tell: ((progress: MergeProgress) => void) | undefined) {
+    this.#tell = tell
+  }
+
+  take(job: number, progress: MergeProgress): void {
+    this.#told.set(job, progress)
+    const sum = (key: 'entries' | 'bytes') => [...this.#told.values()].reduce((total, each) => total + each[key], 0)
+    this.#tell?.({ phase: progress.phase, entries: sum('entries'), bytes: sum('bytes') })
+  }
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import type { RecordedEntry } from '../../src/merge/entry.ts'
+import { CorruptRecordError } from '../../src/merge/errors.ts'
+import { formatRecord, type PackageRecord, parseRecord } from '../../src/merge/record.ts'
+
+/** Objects as the parser makes them: with Object's prototype. */
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true })
+
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 20 }).map((array) => Buffer.from(array).toString('latin1'))
+const name = bytes.filter((text) => !text.includes('\0') && !text.startsWith('/'))
+const metadata = {
+  name,
+  uid: fc.nat(0xfffffffe),
+  gid: fc.nat(0xfffffffe),
+  mode: fc.nat(0o7777),
+  mtimeNs: fc.bigInt(-(2n ** 62n), 2n ** 62n),
+  xattrs: fc.array(
+    record({
+      name: name.filter((text) => !text.includes(' ')),
+      value: fc.uint8Array().map((array) => Buffer.from(array)),
+    }),
+    { maxLength: 2 },
+  ),
+}
+const hexDigest = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((array) => Buffer.from(array).toString('hex'))
+const entry: fc.Arbitrary<RecordedEntry> = fc.oneof(
+  record({ ...metadata, type: fc.constant('file' as const), size: fc.maxSafeNat(), sha256: hexDigest }),
+  record({ ...metadata, type: fc.constant('file' as const), size: fc.maxSafeNat() }),
+  record({ ...metadata, type: fc.constant('file' as const), size: fc.nat(), sha256: hexDigest, linkTo: name }),
+  record({ ...metadata, type: fc.constantFrom('directory' as const, 'fifo' as const), size: fc.constant(0) }),
+  record({ ...metadata, type: fc.constant('symlink' as const), size: fc.constant(0), target: name }),
+  record({
+    ...metadata,
+    type: fc.constantFrom('character' as const, 'block' as const),
+    size: fc.constant(0),
+    rdev: record({ major: fc.nat(4095), minor: fc.nat(0xfffff) }),
+  }),
+)
+
+function format(record: PackageRecord): Buffer {
+  return Buffer.from([...formatRecord(record)].join(''), 'latin1')
+}
+
+describe('formatRecord()', () => {
+  it('is read back as the same entries, whatever their names are', () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 8 }), (entries) => {
+        const written = { packageName: 'cat/pkg-1', entries }
+        assert.deepEqual(parseRecord(format(written), 'record'), written)
+      }),
+    )
+  })
+
+  it('writes one printable line an entry, and comments that mtree passes over', () => {
+    const entries: RecordedEntry[] = [
+      {
+        name: 'odd name\n#\\\xff',
+        type: 'file',
+        uid: 0,
+        gid: 5,
+        mode: 0o4755,
+        mtimeNs: 1_500_000_000_000_000_007n,
+        size: 3,
+        xattrs: [{ name: 'user.note', value: Buffer.from('x') }],
+      },
+    ]
+    const lines = format({ packageName: 'pkg', entries }).toString('latin1').split('\n')
+    assert.equal(lines[0], '#mtree')
+    assert.equal(lines[2], '. type=dir')
+    assert.equal(lines[3], '# rootmerge xattr user.note eA==')
+    assert.equal(
+      lines[4],
+      './odd\\040name\\012\\043\\134\\377 type=file uid=0 gid=5 mode=4755 time=1500000000.000000007 size=3',
+    )
+  })
+})
+
+describe('parseRecord()', () => {
+  const entries: RecordedEntry[] = [
+    { name: 'a', type: 'directory', uid: 0, gid: 0, mode: 0o755, mtimeNs: 0n, size: 0, xattrs: [] },
+    { name: 'a/b', type: 'file', uid: 0, gid: 0, mode: 0o644, mtimeNs: 1n, size: 9, xattrs: [] },
+  ]
+  const text = format({ packageName: 'pkg', entries })
+
+  it('refuses a record that was cut anywhere', () => {
+    for (let length = 0; length < text.length; length++) {
+      assert.throws(() => parseRecord(text.subarray(0, length), 'file'), CorruptRecordError, `cut at ${length}`)
+    }
+  })
+
+  it('refuses a record with any byte changed, and names file and line', () => {
+    for (let offset = 0; offset < text.length; offset++) {
+      const damaged = Buffer.from(text)
+      damaged[offset] = (damaged[offset] as number) ^ 1
+      assert.throws(
+        () => parseRecord(damaged, '/root/record'),
+        (error) => error instanceof CorruptRecordError && error.file === '/root/record' && error.line >= 1,
+        `changed at ${offset}`,
+      )
+    }
+  })
+})

@@ -1,0 +1,137 @@
+// Merges that the sweeps interrupt: each has a root as it is before, and one operation on it.
+
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { mergeImage, recoverRootNow, unmergePackages } from '../../src/merge/engine.ts'
+import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
+import { trackDescriptors } from '../support/kernelDoubles.ts'
+import { type Snapshot, snapshot } from '../support/snapshot.ts'
+
+/** The engine's context for a call in place. */
+export function contextOf(kernel: Kernel) {
+  const cancel = new CancelFlag()
+  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report: () => {} }
+}
+
+/** An operation, and the root that it is done to. */
+export interface Scenario {
+  readonly title: string
+  /** Makes the root (and images beside it) in an empty directory. */
+  prepare(directory: string): Promise<void>
+  operate(kernel: Kernel, directory: string): Promise<unknown>
+}
+
+const plain = { durability: 'transaction' as const }
+
+function write(path: string, content: string, mode = 0o644): void {
+  fs.mkdirSync(join(path, '..'), { recursive: true })
+  fs.writeFileSync(path, content)
+  fs.chmodSync(path, mode)
+  fs.utimesSync(path, 1_000_000, 1_000_000)
+}
+
+function merge(kernel: Kernel, directory: string, image: string, name: string) {
+  return mergeImage(contextOf(kernel), {
+    root: join(directory, 'root'),
+    image: join(directory, image),
+    package: name,
+    ...plain,
+  })
+}
+
+function makeImages(directory: string): void {
+  const [one, two, other] = ['one', 'two', 'other'].map((image) => join(directory, image)) as [string, string, string]
+  write(join(other, 'usr/share/other'), 'of another package')
+  write(join(one, 'usr/bin/tool'), 'tool 1', 0o4755)
+  fs.linkSync(join(one, 'usr/bin/tool'), join(one, 'usr/bin/tool-too'))
+  write(join(one, 'usr/share/same'), 'same in both')
+  write(join(one, 'usr/share/obsolete/file'), 'goes')
+  write(join(one, 'usr/share/becomes-link/file'), 'a directory first')
+  write(join(one, 'usr/share/becomes-directory'), 'a file first')
+  fs.symlinkSync('tool', join(one, 'usr/bin/link'))
+  write(join(two, 'usr/bin/tool'), 'tool 2, longer', 0o755)
+  fs.linkSync(join(two, 'usr/bin/tool'), join(two, 'usr/bin/tool-too'))
+  write(join(two, 'usr/share/same'), 'same in both')
+  write(join(two, 'usr/share/new/deep/file'), 'new')
+  fs.symlinkSync('new', join(two, 'usr/share/becomes-link'))
+  write(join(two, 'usr/share/becomes-directory/file'), 'a directory now')
+  fs.symlinkSync('tool-too', join(two, 'usr/bin/link'))
+  write(join(two, 'opt/own/file'), 'elsewhere')
+  write(join(one, 'usr/lib/own/file'), 'in a directory of its own')
+  write(join(two, 'usr/lib/own/file'), 'in a directory of its own')
+  fs.chmodSync(join(two, 'usr/lib/own'), 0o2750)
+}
+
+async function makeRoot(directory: string): Promise<void> {
+  makeImages(directory)
+  fs.mkdirSync(join(directory, 'root'))
+  await merge(linuxKernel(), directory, 'other', 'other')
+  write(join(directory, 'root/usr/share/admin'), "the admin's own")
+}
+
+/** The sweeps' scenarios. */
+export const scenarios: readonly Scenario[] = [
+  {
+    title: 'a fresh merge',
+    prepare: makeRoot,
+    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package'),
+  },
+  {
+    title: 'an upgrade with removals and changes of type',
+    prepare: async (directory) => {
+      await makeRoot(directory)
+      await merge(linuxKernel(), directory, 'one', 'package')
+    },
+    operate: (kernel, directory) => merge(kernel, directory, 'two', 'package'),
+  },
+  {
+    title: 'an unmerge',
+    prepare: async (directory) => {
+      await makeRoot(directory)
+      await merge(linuxKernel(), directory, 'one', 'package')
+    },
+    operate: async (kernel, directory) =>
+      unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
+  },
+]
+
+/** Brings a root out of whatever was left behind. */
+export function recover(directory: string, kernel: Kernel = linuxKernel(), undo = false) {
+  return recoverRootNow(contextOf(kernel), { root: join(directory, 'root'), undo })
+}
+
+/** A copy of a prepared directory, to be changed. */
+export function copyOf(prepared: string, copy: string): void {
+  fs.rmSync(copy, { recursive: true, force: true })
+  execFileSync('cp', ['-a', prepared, copy])
+}
+
+/** The root without its state; directories' times count only where asked. */
+export function rootSnapshot(directory: string, directoryTimes: boolean): Snapshot {
+  return snapshot(join(directory, 'root'), { without: ['var'], directoryTimes })
+}
+
+/** The packages' records, as text. */
+export function recordsSnapshot(directory: string): Snapshot {
+  return snapshot(join(directory, 'root/var/lib/rootmerge/packages'), { directoryTimes: false })
+}
+
+/** A kernel whose descriptors can all be closed, as the death of a process would close them. */
+export function mortal(kernel: Kernel = linuxKernel()): {
+  kernel: Kernel
+  open: ReadonlyMap<Fd, string>
+  bury(): void
+} {
+  const tracked = trackDescriptors(kernel)
+  const bury = () => {
+    for (const fd of tracked.open.keys()) kernel.close(fd)
+    tracked.open.clear()
+  }
+  return { ...tracked, bury }
+}
+
+/** Names that only a transaction makes. */
+export function stagingNames(directory: string): string[] {
+  return [...snapshot(join(directory, 'root')).keys()].filter((name) => name.includes('.rootmerge-'))
+}
