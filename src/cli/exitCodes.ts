@@ -1,0 +1,37 @@
+// Exit codes: one for each kind of answer, and one table from errors to them.
+
+import { Interrupted } from './signals.ts'
+
+/** What the command's exit code says. */
+export const exitCodes = {
+  done: 0,
+  /** Refused, or the answer is no (verify differs, owner finds none). */
+  refused: 1,
+  usage: 2,
+  /** A system call failed; nothing changed. */
+  system: 3,
+  /** A transaction is pending: `rootmerge recover` goes on with it. */
+  recoveryPending: 4,
+} as const
+
+const byErrorCode: Readonly<Record<string, number>> = {
+  ERR_ROOTMERGE_COLLISION: exitCodes.refused,
+  ERR_ROOTMERGE_UNSAFE_ENTRY: exitCodes.refused,
+  ERR_ROOTMERGE_ESCAPES_ROOT: exitCodes.refused,
+  ERR_ROOTMERGE_LOCKED: exitCodes.refused,
+  ERR_ROOTMERGE_CORRUPT_IMAGE: exitCodes.refused,
+  ERR_ROOTMERGE_CORRUPT_RECORD: exitCodes.refused,
+  ERR_ROOTMERGE_UNKNOWN_PACKAGE: exitCodes.refused,
+  ERR_ROOTMERGE_INEXPRESSIBLE: exitCodes.refused,
+  ERR_ROOTMERGE_INVALID_ARGUMENT: exitCodes.usage,
+  ERR_ROOTMERGE_RECOVERY_PENDING: exitCodes.recoveryPending,
+  ERR_ROOTMERGE_UNSUPPORTED_PLATFORM: exitCodes.system,
+}
+
+/** The exit code that an error means. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return 128 + error.number
+  const code = (error as { code?: unknown }).code
+  if (typeof code !== 'string') return exitCodes.system
+  return byErrorCode[code] ?? (code.startsWith('ERR_ROOTMERGE_') ? exitCodes.refused : exitCodes.system)
+}

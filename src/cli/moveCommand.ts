@@ -1,0 +1,69 @@
+// rootmerge move
+
+import { Command, Option } from 'commander'
+import { type Durability, describeLoss, type MoveFileOptions, type MoveReport, moveFile } from '../movefile/index.ts'
+import type { Name } from '../sys/index.ts'
+import { pathOf } from './arguments.ts'
+import { formatBytes, print, printEvent, say } from './output.ts'
+import { cancellable } from './signals.ts'
+
+interface MoveFlags {
+  readonly replace: boolean
+  readonly metadata?: 'require' | 'best-effort'
+  readonly durability?: Durability
+  readonly inodeFlags?: boolean
+  readonly selinux?: 'preserve' | 'default'
+  readonly excludeXattr?: readonly string[]
+  readonly imagePrefix?: Name
+  readonly verbose?: boolean
+  readonly json?: boolean
+}
+
+/** rootmerge move */
+export function moveCommand(): Command {
+  const choices = (flags: string, description: string, values: readonly string[]) =>
+    new Option(flags, description).choices(values)
+  return new Command('move')
+    .description(
+      'Move any object, a tree too, with everything that belongs to it; the target is old or new, never less.',
+    )
+    .argument('<source>', 'a symlink is moved, not followed')
+    .argument('<target>', 'the name itself, also where a directory is; replaced as rename(2) replaces it')
+    .option('--no-replace', 'refuse a target that is there')
+    .addOption(choices('--metadata <how>', 'what cannot be kept is an error, or is said', ['require', 'best-effort']))
+    .addOption(choices('--durability <what>', 'what it survives: a power cut, or a kill only', ['file', 'none']))
+    .option('--inode-flags', 'keep inode flags too (nodatacow, append, immutable)')
+    .addOption(choices('--selinux <label>', "the source's label, or the policy's", ['preserve', 'default']))
+    .option('--exclude-xattr <patterns...>', "leave these attributes out, instead of Portage's list")
+    .option('--image-prefix <directory>', 'take it off the targets of symlinks')
+    .option('--verbose', 'say how it was done')
+    .option('--json', 'print one event per line')
+    .action(run)
+}
+
+async function run(source: Name, target: Name, flags: MoveFlags): Promise<void> {
+  const report = await cancellable((signal) =>
+    moveFile(pathOf(source), pathOf(target), { ...optionsOf(flags), signal }),
+  )
+  if (flags.json) return printEvent('moved', report)
+  for (const loss of report.lost) say(`rootmerge: not kept: ${describeLoss(loss)}`)
+  if (flags.verbose) print(describe(report))
+}
+
+function optionsOf(flags: MoveFlags): MoveFileOptions {
+  const { metadata, durability, inodeFlags, selinux, excludeXattr, imagePrefix } = flags
+  return {
+    noReplace: !flags.replace,
+    ...(metadata && { metadata }),
+    ...(durability && { durability }),
+    ...(inodeFlags && { inodeFlags }),
+    ...(selinux && { selinux }),
+    ...(excludeXattr && { excludeXattrs: excludeXattr }),
+    ...(imagePrefix !== undefined && { imagePrefix: pathOf(imagePrefix) }),
+  }
+}
+
+function describe({ method, copy }: MoveReport): string {
+  if (copy === undefined) return method === 'rename' ? 'renamed' : 'linked'
+  return `copied ${copy.entries} ${copy.entries === 1 ? 'object' : 'objects'}, ${formatBytes(copy.bytes)}`
+}
