@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { quietly, withDescriptor } from '../movefile/index.ts'
-import { type Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../sys/index.ts'
+import { type Fd, type Kernel, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../sys/index.ts'
 import { eachLiveName } from './liveNames.ts'
 import { addRows, Rows } from './ownersIndex.ts'
 import {
@@ -34,8 +34,17 @@ export function refreshIndex(state: State): void {
       if (seal === undefined || !isCurrent(seal, state) || !fits(seal, sumUp(kernel, directory, seal.file))) {
         writeIndex(state, directory, seal)
       }
+      removeUnsealed(kernel, directory)
     })
   })
+}
+
+/** Removes what earlier refreshes left behind: one that was killed after its seal was written could not. */
+function removeUnsealed(kernel: Kernel, directory: Fd): void {
+  const sealed = readSeal(kernel, directory)?.file
+  for (const { name } of kernel.readDirectory(directory)) {
+    if (name !== 'seal' && (sealed === undefined || !name.startsWith(sealed))) kernel.unlinkat(directory, name)
+  }
 }
 
 /** What an index will be made of. */
@@ -58,9 +67,6 @@ function writeIndex(state: State, directory: Fd, old: Seal | undefined): void {
   const found = sumUp(kernel, directory, file)
   if (found === undefined) return
   writeSeal(kernel, directory, { file, ...found, bits, rows, packages: growth.packages })
-  for (const { name } of kernel.readDirectory(directory)) {
-    if (name !== 'seal' && !name.startsWith(file)) kernel.unlinkat(directory, name)
-  }
 }
 
 /** The packages as they are now, with the rows of those whose records are not the ones that were sealed. */
