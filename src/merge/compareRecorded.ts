@@ -1,8 +1,9 @@
 // A live object against what its package's record says of it.
 
+import { createHash } from 'node:crypto'
 import type { Place } from '../movefile/index.ts'
-import type { Stat } from '../sys/index.ts'
-import type { RecordedEntry } from './entry.ts'
+import { nameBytes, type Stat } from '../sys/index.ts'
+import type { Digest, RecordedEntry, Unknown, Xattrs } from './entry.ts'
 import { type Comparer, sameXattrs } from './live.ts'
 import type { Root } from './root.ts'
 
@@ -26,24 +27,66 @@ export function compareRecorded(
   { digests }: Closeness,
 ): Difference[] {
   const { place, stat, root } = live
-  if (stat.type !== entry.type) return ['type']
-  const isFile = entry.type === 'file'
+  const unknown = entry.unknown ?? nothing
+  if (stat.type !== entry.type && !unknown.has('type')) return ['type']
+  const isFile = stat.type === 'file'
   const target = stat.type === 'symlink' ? root.kernel.readlinkat(place.directory, place.name) : undefined
-  const isAnotherSize = isFile && stat.size !== entry.size
+  const isAnotherSize = isFile && !unknown.has('size') && stat.size !== entry.size
+  const recorded = digests ? digestOf(entry) : undefined
+  const known = (timeNs: bigint) => (unknown.has('nanoseconds') ? wholeSeconds(timeNs) : timeNs)
   const checks: Readonly<Record<(typeof differences)[number], () => boolean>> = {
     size: () => isAnotherSize,
-    mode: () => entry.type !== 'symlink' && stat.mode !== entry.mode,
-    digest: () =>
-      isFile && digests && entry.sha256 !== undefined && (isAnotherSize || comparer.digest(place) !== entry.sha256),
+    mode: () => stat.type !== 'symlink' && stat.mode !== entry.mode,
+    digest: () => recorded !== undefined && (isAnotherSize || !hasDigest(recorded, { comparer, place, stat, target })),
     device: () =>
       entry.rdev !== undefined && (entry.rdev.major !== stat.rdev.major || entry.rdev.minor !== stat.rdev.minor),
     link: () => target !== entry.target,
     owner: () => stat.uid !== entry.uid,
     group: () => stat.gid !== entry.gid,
-    mtime: () => entry.type !== 'directory' && stat.mtimeNs !== entry.mtimeNs,
-    xattrs: () => !sameXattrs(comparer.attributesAt(place), entry.xattrs),
+    mtime: () => entry.type !== 'directory' && known(stat.mtimeNs) !== known(entry.mtimeNs),
+    xattrs: () => !hasXattrs(entry, () => comparer.attributesAt(place)),
   }
-  return differences.filter((difference) => checks[difference]())
+  return differences.filter((difference) => !isUnknown(unknown, difference) && checks[difference]())
+}
+
+const nothing: ReadonlySet<Unknown> = new Set()
+
+/** Some of the attributes may be known although not all are, so they are always compared. */
+function isUnknown(unknown: ReadonlySet<string>, difference: Difference): boolean {
+  return difference !== 'xattrs' && unknown.has(difference)
+}
+
+function wholeSeconds(timeNs: bigint): bigint {
+  return timeNs - (((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n)
+}
+
+/** What an entry's contents are recognised by; undefined when nothing was digested. */
+export function digestOf({ sha256, foreignDigest }: RecordedEntry): Digest | undefined {
+  return sha256 === undefined ? foreignDigest : { algorithm: 'sha256', value: sha256 }
+}
+
+interface LiveContents {
+  readonly comparer: Comparer
+  readonly place: Place
+  readonly stat: Stat
+  readonly target: string | undefined
+}
+
+/** apk digests a symlink's target; nothing else has contents to digest. */
+function hasDigest({ algorithm, value }: Digest, { comparer, place, stat, target }: LiveContents): boolean {
+  if (target !== undefined) return createHash(algorithm).update(nameBytes(target)).digest('hex').startsWith(value)
+  return stat.type === 'file' && comparer.digest(place, algorithm).startsWith(value)
+}
+
+/** Whether an object has the attributes of its record: these only, or, where others are unknown, these at least. */
+function hasXattrs({ unknown, xattrs }: RecordedEntry, live: () => Xattrs): boolean {
+  if (unknown?.has('xattrs') !== true) return sameXattrs(live(), xattrs)
+  if (xattrs.length === 0) return true
+  const names = new Set(xattrs.map(({ name }) => name))
+  return sameXattrs(
+    live().filter(({ name }) => names.has(name)),
+    xattrs,
+  )
 }
 
 /**
@@ -53,6 +96,6 @@ export function compareRecorded(
  */
 export function isEdited(found: readonly Difference[], entry: RecordedEntry): boolean {
   const telling: Difference[] = ['type', 'size', 'digest', 'device', 'link']
-  if (entry.type === 'file' && entry.sha256 === undefined) telling.push('mtime')
+  if (entry.type === 'file' && digestOf(entry) === undefined) telling.push('mtime')
   return found.some((difference) => telling.includes(difference))
 }

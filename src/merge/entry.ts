@@ -26,9 +26,40 @@ export interface EntryFacts {
 /** Something to read attributes of: a name and a value each. */
 export type Xattrs = Attributes['xattrs']
 
+/** What a record's source may not have said of an entry: each is a way in which it cannot be told to differ. */
+export const unknowns = [
+  'type',
+  'missing', // it may be absent: nobody is told so
+  'size',
+  'mode',
+  'owner',
+  'group',
+  'mtime',
+  'nanoseconds', // of the mtime, of which only the second is known
+  'link',
+  'device',
+  'xattrs', // beside those that are recorded
+] as const
+
+/** One of them. */
+export type Unknown = (typeof unknowns)[number]
+
+/** A digest that another installer made. */
+export interface Digest {
+  readonly algorithm: 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512'
+  /** Hexadecimal; what is shorter than the algorithm's digests is the beginning of one. */
+  readonly value: string
+}
+
 /** An entry as a record keeps it: everything that `verify` compares. */
 export interface RecordedEntry extends EntryFacts {
   readonly xattrs: Xattrs
   /** sha256 of the payload in hexadecimal; undefined when no digest was asked for. */
   readonly sha256?: string
+  /** What another installer digested it with instead: of a file's payload, of a symlink's target. */
+  readonly foreignDigest?: Digest
+  /** What is not known: the field that would say it is 0, '' or absent, and means nothing. */
+  readonly unknown?: ReadonlySet<Unknown>
+  /** The package's own installer calls it a configuration file. */
+  readonly isConfig?: boolean
 }

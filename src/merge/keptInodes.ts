@@ -42,7 +42,7 @@ export class KeptInodes {
     for (const packageName of state.packageNames()) {
       if (this.#going.has(packageName)) continue
       for (const entry of state.record(packageName).entries) {
-        const live = isPrivileged(entry) ? this.#live(entry) : undefined
+        const live = mayBePrivileged(entry) ? this.#live(entry) : undefined
         if (live !== undefined) inodes.add(keyOf(live))
       }
     }
@@ -56,7 +56,9 @@ export class KeptInodes {
   }
 }
 
-function isPrivileged({ type, mode, xattrs }: RecordedEntry): boolean {
+/** Where the record does not know the mode, the file may be anything. */
+function mayBePrivileged({ type, mode, xattrs, unknown }: RecordedEntry): boolean {
+  if (unknown?.has('mode') === true) return true
   return type === 'file' && ((mode & setIdBits) !== 0 || xattrs.some(({ name }) => name === 'security.capability'))
 }
 

@@ -66,10 +66,10 @@ export class Comparer {
     }
   }
 
-  /** sha256 of a regular file, in hexadecimal. */
-  digest(place: Place): string {
+  /** The digest of a regular file, in hexadecimal. */
+  digest(place: Place, algorithm = 'sha256'): string {
     return withOpen(this.#kernel, place, readFlags, (fd) => {
-      const hash: Hash = createHash('sha256')
+      const hash: Hash = createHash(algorithm)
       for (let offset = 0; ; ) {
         const read = readFully(this.#kernel, fd, this.#left, offset)
         if (read === 0) return hash.digest('hex')

@@ -1,13 +1,13 @@
 // A package's record in mtree format: `bsdtar -tf` and `mtree -f` read it.
 //
-// Names are lossless: bytes outside printable ASCII, blanks, `#`, `=` and `\` are octal escapes, as vis(3) writes them.
-// mtree fails on a keyword that it does not know, so what it has none for (xattrs, hard links) stands in comment
-// lines before the entry. The last line counts and sums up the others: a record that was cut short has none.
+// An entry's lines are recordEntry.ts's subject. The last line counts and sums up the others: a record that was cut
+// short has none.
 
 import { crc32 } from 'node:zlib'
-import { type FileType, type Name, nameBytes } from '../sys/index.ts'
+import { type Name, nameBytes } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
 import { CorruptRecordError } from './errors.ts'
+import { type Corrupt, EntryFormatter, EntryParser, type LineTaker, unescapeName } from './recordEntry.ts'
 
 /** Of the record's own lines; an unknown one is refused. */
 const recordVersion = 1
@@ -22,17 +22,6 @@ export interface PackageRecord {
 /** NetBSD's mtree refuses names with a slash in a file that does not begin with the top; nothing of it is compared. */
 const topLine = '. type=dir'
 
-const mtreeTypes: Readonly<Record<FileType, string>> = {
-  file: 'file',
-  directory: 'dir',
-  symlink: 'link',
-  fifo: 'fifo',
-  socket: 'socket',
-  character: 'char',
-  block: 'block',
-}
-const fileTypes = new Map(Object.entries(mtreeTypes).map(([type, word]) => [word, type as FileType]))
-
 /** Writes a record as text of one byte per character, line by line. */
 export function* formatRecord(record: PackageRecord): Generator<string> {
   let sum = 0
@@ -43,50 +32,9 @@ export function* formatRecord(record: PackageRecord): Generator<string> {
   yield line('#mtree')
   yield line(`# rootmerge ${recordVersion} ${record.packageName}`)
   yield line(topLine)
-  for (const entry of record.entries) for (const text of formatEntry(entry)) yield line(text)
+  const formatter = new EntryFormatter()
+  for (const entry of record.entries) for (const text of formatter.lines(entry)) yield line(text)
   yield `# rootmerge end ${record.entries.length} ${sum.toString(16).padStart(8, '0')}\n`
-}
-
-function* formatEntry(entry: RecordedEntry): Generator<string> {
-  for (const { name, value } of entry.xattrs) yield `# rootmerge xattr ${escapeName(name)} ${value.toString('base64')}`
-  if (entry.linkTo !== undefined) yield `# rootmerge hardlink ${escapeName(entry.linkTo)}`
-  const words = [
-    `./${escapeName(entry.name)}`,
-    `type=${mtreeTypes[entry.type]}`,
-    `uid=${entry.uid}`,
-    `gid=${entry.gid}`,
-    `mode=${entry.mode.toString(8).padStart(4, '0')}`,
-    `time=${formatTime(entry.mtimeNs)}`,
-  ]
-  if (entry.type === 'file') words.push(`size=${entry.size}`)
-  if (entry.target !== undefined) words.push(`link=${escapeName(entry.target)}`)
-  // mtree's `linux` has room for eight bits each, as Linux had before 2.6.
-  if (entry.rdev !== undefined) words.push(`device=native,${entry.rdev.major},${entry.rdev.minor}`)
-  if (entry.sha256 !== undefined) words.push(`sha256digest=${entry.sha256}`)
-  yield words.join(' ')
-}
-
-/** Seconds, a point and nine digits; mtree reads the digits as a number of nanoseconds, so there are always nine. */
-function formatTime(timeNs: bigint): string {
-  const nanoseconds = ((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-  return `${(timeNs - nanoseconds) / 1_000_000_000n}.${nanoseconds.toString().padStart(9, '0')}`
-}
-
-function parseTime(text: string): bigint {
-  const [, seconds = '', nanoseconds = ''] = /^(-?\d+)\.(\d{9})$/.exec(text) ?? []
-  return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)
-}
-
-function escapeName(name: Name): string {
-  return name.replace(
-    /[^\x21\x22\x24-\x3c\x3e-\x5b\x5d-\x7e]/g,
-    (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`,
-  )
-}
-
-function unescapeName(text: string): Name {
-  if (!text.includes('\\')) return text
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
 /**
@@ -101,7 +49,7 @@ export function parseRecord(text: Buffer, file: Name): PackageRecord {
 
 /** Reads a record from its bytes as they come. @throws {CorruptRecordError} as parseRecord */
 export function readRecord(chunks: Iterable<Buffer>, file: Name): PackageRecord {
-  const parser = new RecordParser()
+  const parser = new EntryParser()
   const packageName = readLines(chunks, file, parser)
   return { packageName, entries: parser.entries }
 }
@@ -117,14 +65,6 @@ export function readRecordNames(chunks: Iterable<Buffer>, file: Name, onName: (n
     entry: (line) => onName(unescapeName(line.slice(2, line.indexOf(' ')))),
     comment: () => {},
   })
-}
-
-type Corrupt = (reason: string) => Error
-
-/** Takes a record's lines, but for those that frame it. */
-interface LineTaker {
-  entry(line: string, corrupt: Corrupt): void
-  comment(words: readonly string[], corrupt: Corrupt): void
 }
 
 const endWords = '# rootmerge end '
@@ -198,60 +138,6 @@ class LineReader {
     }
     if (!this.#ended || this.#packageName === undefined) throw this.#corrupt('the record has no end')
     return this.#packageName
-  }
-}
-
-/** Takes every entry with all that is said of it. */
-class RecordParser implements LineTaker {
-  readonly entries: RecordedEntry[] = []
-  #xattrs: { name: Name; value: Buffer }[] = []
-  #linkTo: Name | undefined
-
-  comment(words: readonly string[], corrupt: Corrupt): void {
-    const [kind = '', first = '', second = ''] = words
-    if (kind === 'xattr') this.#xattrs.push({ name: unescapeName(first), value: Buffer.from(second, 'base64') })
-    else if (kind === 'hardlink') this.#linkTo = unescapeName(first)
-    else throw corrupt(`unknown line '# rootmerge ${kind}' (a newer version's record?)`)
-  }
-
-  entry(text: string, corrupt: Corrupt): void {
-    const [path = '', ...words] = text.split(' ')
-    const keywords = new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]))
-    const type = fileTypes.get(keywords.get('type') ?? '')
-    if (type === undefined) throw corrupt('this is not an entry')
-    this.entries.push({
-      name: unescapeName(path.slice(2)),
-      ...parseKeywords(type, keywords, corrupt),
-      xattrs: this.#xattrs,
-      ...(this.#linkTo === undefined ? {} : { linkTo: this.#linkTo }),
-    })
-    this.#xattrs = []
-    this.#linkTo = undefined
-  }
-}
-
-function parseKeywords(
-  type: FileType,
-  keywords: ReadonlyMap<string, string>,
-  corrupt: Corrupt,
-): Omit<RecordedEntry, 'name' | 'xattrs'> {
-  const take = (keyword: string, pattern: RegExp) => {
-    const value = keywords.get(keyword)
-    if (value === undefined || !pattern.test(value)) throw corrupt(`no valid ${keyword}`)
-    return value
-  }
-  const sha256 = keywords.get('sha256digest')
-  const [major = 0, minor = 0] = (keywords.get('device') ?? '').split(',').slice(1).map(Number)
-  return {
-    type,
-    uid: Number(take('uid', /^\d+$/)),
-    gid: Number(take('gid', /^\d+$/)),
-    mode: Number.parseInt(take('mode', /^[0-7]+$/), 8),
-    mtimeNs: parseTime(take('time', /^-?\d+\.\d{9}$/)),
-    size: type === 'file' ? Number(take('size', /^\d+$/)) : 0,
-    ...(type === 'symlink' ? { target: unescapeName(take('link', /^/)) } : {}),
-    ...(type === 'character' || type === 'block' ? { rdev: { major, minor } } : {}),
-    ...(sha256 === undefined ? {} : { sha256 }),
   }
 }
 

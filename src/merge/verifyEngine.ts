@@ -60,10 +60,11 @@ function takeNext(taken: Int32Array): number {
 
 function differencesOf({ root, comparer }: Session, entry: RecordedEntry, digests: boolean): Difference[] {
   const parent = root.findDirectory(parentName(entry.name))
-  if (parent === undefined) return ['missing']
+  const missing: Difference[] = entry.unknown?.has('missing') === true ? [] : ['missing']
+  if (parent === undefined) return missing
   const name = baseName(entry.name)
   const stat = root.kernel.findat(parent.fd, name)
-  if (stat === undefined) return ['missing']
+  if (stat === undefined) return missing
   const behind = stat.type === 'symlink' && entry.type === 'directory' ? root.findDirectory(entry.name) : undefined
   const place = behind === undefined ? { directory: parent.fd, name } : { directory: behind.fd, name: '.' }
   const live = { place, stat: behind === undefined ? stat : root.kernel.fstat(behind.fd), root }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { RecordedEntry } from '../../src/merge/entry.ts'
+import { type RecordedEntry, type Unknown, unknowns } from '../../src/merge/entry.ts'
 import { CorruptRecordError } from '../../src/merge/errors.ts'
 import { formatRecord, type PackageRecord, parseRecord } from '../../src/merge/record.ts'
 
@@ -38,6 +38,30 @@ const entry: fc.Arbitrary<RecordedEntry> = fc.oneof(
   }),
 )
 
+/** As another installer's database has it: with what is not known taken out, as the parser leaves it out. */
+function foreign(known: RecordedEntry, facts: readonly Unknown[], digest: string, isConfig: boolean): RecordedEntry {
+  const unknown = new Set(facts)
+  const { sha256: _, target, rdev, ...rest } = known
+  const algorithm = ({ 32: 'md5', 40: 'sha1', 96: 'sha384', 128: 'sha512' } as const)[digest.length] ?? 'sha256'
+  return {
+    ...rest,
+    ...(unknown.has('owner') ? { uid: 0 } : {}),
+    ...(unknown.has('group') ? { gid: 0 } : {}),
+    ...(unknown.has('mode') ? { mode: 0 } : {}),
+    ...(unknown.has('mtime') ? { mtimeNs: 0n } : {}),
+    ...(unknown.has('size') ? { size: 0 } : {}),
+    ...(target === undefined || unknown.has('link') ? {} : { target }),
+    ...(rdev === undefined || unknown.has('device') ? {} : { rdev }),
+    foreignDigest: { algorithm, value: digest },
+    ...(isConfig ? { isConfig } : {}),
+    ...(unknown.size === 0 ? {} : { unknown }),
+  }
+}
+
+const foreignEntry = fc
+  .tuple(entry, fc.uniqueArray(fc.constantFrom(...unknowns)), fc.constantFrom(10, 32, 40, 96, 128), fc.boolean())
+  .map(([known, facts, digits, isConfig]) => foreign(known, facts, 'a'.repeat(digits), isConfig))
+
 function format(record: PackageRecord): Buffer {
   return Buffer.from([...formatRecord(record)].join(''), 'latin1')
 }
@@ -50,6 +74,30 @@ describe('formatRecord()', () => {
         assert.deepEqual(parseRecord(format(written), 'record'), written)
       }),
     )
+  })
+
+  it('is read back with what it does not know, and with digests of every kind', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(entry, foreignEntry), { maxLength: 8 }), (entries) => {
+        const written = { packageName: 'dpkg:bash', entries }
+        assert.deepEqual(parseRecord(format(written), 'record'), written)
+      }),
+    )
+  })
+
+  it('says once what is unknown of many entries, as mtree does with /set, and leaves the keywords out', () => {
+    const known = { name: 'a', type: 'file', uid: 1, gid: 2, mode: 0o644, mtimeNs: 0n, size: 1, xattrs: [] } as const
+    const unsaid = foreign(known, ['mode', 'owner', 'mtime', 'missing'], 'b'.repeat(32), true)
+    const lines = format({ packageName: 'p', entries: [unsaid, { ...unsaid, name: 'c' }, known] })
+    assert.deepEqual(lines.toString('latin1').split('\n').slice(3, -2), [
+      '# rootmerge unknown missing mode owner mtime',
+      '# rootmerge config',
+      `./a type=file gid=2 size=1 md5digest=${'b'.repeat(32)} optional`,
+      '# rootmerge config',
+      `./c type=file gid=2 size=1 md5digest=${'b'.repeat(32)} optional`,
+      '# rootmerge unknown',
+      './a type=file uid=1 gid=2 mode=0644 time=0.000000000 size=1',
+    ])
   })
 
   it('writes one printable line an entry, and comments that mtree passes over', () => {
