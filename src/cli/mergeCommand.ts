@@ -41,8 +41,8 @@ const durability = new Option('--durability <kind>', 'transaction survives power
 export function mergeCommand(): Command {
   return rootCommand('merge')
     .description('Install an image (a directory tree or a tar archive) as a package.')
-    .argument('<image>', 'the image; IMAGE=NAME names the package too')
-    .option('--package <name>', "the package's name (default: the image's base name)")
+    .argument('<image...>', 'the images; IMAGE=NAME names the package too. Several are one transaction')
+    .option('--package <name>', "the package's name, of a single image (default: the image's base name)")
     .option('--replaces <name>', 'a package that this one replaces; may be given several times', collect)
     .option('--include <glob>', 'merge only these entries; may be given several times', collect)
     .option('--exclude <glob>', 'leave these entries out; may be given several times', collect)
@@ -62,20 +62,20 @@ export function mergeCommand(): Command {
     .addOption(new Option('--strip-components <n>', "take components off an archive's names").argParser(numberOf))
     .option('--dry-run', 'print what would be done and write nothing')
     .addHelpText('after', '\nExample:\n  rootmerge merge ./image --package hello-1.0 --root /srv/root')
-    .action(async (image: Name, flags: MergeFlags) => {
-      const [path, name] = imageAndName(image, flags.package)
+    .action(async (given: readonly Name[], flags: MergeFlags, command: Command) => {
+      const images = imagesAndNames(given, flags, command)
       const report = await cancellable((signal) =>
         merge({
           ...mergeOptions(flags),
-          image: pathOf(path),
-          package: name,
+          images: images.map(([path, name]) => ({ image: pathOf(path), package: name })),
           signal,
           onProgress: progressPrinter(flags),
         }),
       )
       writeChanged(report, flags.changed)
       if (flags.contents !== undefined && flags.dryRun !== true) {
-        writeFileSync(pathOf(flags.contents), await readContents({ ...rootOptions(flags), package: name }))
+        const contents = await readContents({ ...rootOptions(flags), package: images[0]?.[1] ?? '' })
+        writeFileSync(pathOf(flags.contents), contents)
       }
       printMerge(report, flags)
     })
@@ -112,6 +112,13 @@ function defined<T extends object>(options: T): Defined<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Defined<T>
 }
 
+/** What is said of one package only goes with one image only. */
+function imagesAndNames(given: readonly Name[], flags: MergeFlags, command: Command): [Name, Name][] {
+  const single = flags.package !== undefined ? '--package' : flags.contents !== undefined ? '--contents' : undefined
+  if (given.length > 1 && single !== undefined) command.error(`error: ${single} is for a single image`)
+  return given.map((image) => imageAndName(image, flags.package))
+}
+
 /** `IMAGE=NAME`, or the name by its own option, or what the image's file is called. */
 function imageAndName(image: Name, given: Name | undefined): [Name, Name] {
   if (given !== undefined) return [image, given]
@@ -138,9 +145,14 @@ function writeChanged({ changed }: { changed?: Uint8Array }, file: Name | undefi
 function printMerge({ changed: _, ...report }: MergeReport, flags: MergeFlags): void {
   if (flags.json) return printEvent('merge', report)
   if (flags.quiet) return
-  const counts = Object.entries(report.counts).map(([what, count]) => `${words[what] ?? what} ${count}`)
   const verb = flags.dryRun ? 'would be merged' : 'merged'
-  print(`${report.package} ${verb}: ${report.entries} entries (${counts.join(', ')})`)
+  for (const { package: name, entries, counts } of report.packages) {
+    const fates = Object.entries(counts).map(([what, count]) => `${words[what] ?? what} ${count}`)
+    print(`${name} ${verb}: ${entries} entries (${fates.join(', ')})`)
+  }
+  const removed = (counts: MergeReport['counts']) => counts.remove ?? 0
+  const replaced = removed(report.counts) - report.packages.reduce((sum, { counts }) => sum + removed(counts), 0)
+  if (replaced > 0) print(`  ${replaced} names of replaced packages ${flags.dryRun ? 'would go' : 'removed'}`)
   for (const [method, bytes] of Object.entries(report.bytesByMethod)) print(`  ${formatBytes(bytes)} by ${method}`)
   if (report.holes > 0) print(`  ${formatBytes(report.holes)} of holes kept`)
   if (report.recovered !== undefined && report.recovered.action !== 'nothing') {
@@ -158,6 +170,7 @@ const words: Readonly<Record<string, string>> = {
   keepDirectory: 'directories kept',
   changeDirectory: 'directories changed',
   remove: 'removed',
+  twin: 'shared',
 }
 
 function printStayed({ kept, leftOvers }: { kept: readonly KeptName[]; leftOvers: readonly LeftOver[] }): void {

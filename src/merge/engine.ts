@@ -8,6 +8,6 @@ export {
   readRecordText,
   recoverRootNow,
 } from './inspectEngine.ts'
-export { mergeImage } from './mergeEngine.ts'
+export { mergeImages } from './mergeEngine.ts'
 export { unmergePackages } from './unmergeEngine.ts'
 export { verifyPackages, verifyShare } from './verifyEngine.ts'

@@ -47,7 +47,7 @@ export interface Watching {
  * @throws {SyscallError} for what the kernel refuses; everything is undone
  */
 export function merge(options: MergeOptions & Watching): Promise<MergeReport> {
-  return call('mergeImage', options)
+  return call('mergeImages', options)
 }
 
 /**

@@ -20,11 +20,11 @@ export class KeptInodes {
   constructor(
     session: Pick<Session, 'root' | 'state'>,
     going: ReadonlySet<string>,
-    entries: readonly PlannedEntry[] = [],
+    entries: Iterable<PlannedEntry> = [],
   ) {
     this.#session = session
     this.#going = going
-    this.#staying = entries.filter(({ fate }) => fate === 'adopt' || fate === 'keepMetadata')
+    this.#staying = [...entries].filter(({ fate }) => fate === 'adopt' || fate === 'keepMetadata')
   }
 
   /** Whether a name that stays is the same inode as this object, which is displaced. */

@@ -7,6 +7,7 @@ import type { Root } from './root.ts'
 
 /** A name that goes. */
 export interface Removal {
+  readonly packageName: string
   readonly entry: RecordedEntry
   readonly liveName: Name
   readonly live: Stat
@@ -16,22 +17,31 @@ export interface Removal {
 export interface KeptName {
   /** Escaped for reading. */
   readonly name: string
+  /** Whose it was. */
+  readonly package: string
   readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type'
 }
 
-/** What becomes of names that only the old version has. */
+/** What a package recorded of a name. */
+export interface RecordedName {
+  readonly packageName: string
+  readonly entry: RecordedEntry
+}
+
+/** What becomes of names that only old versions have. */
 export function findObsolete(
   { root, owners }: { readonly root: Root; readonly owners: Owners },
   own: ReadonlySet<string>,
-  recorded: readonly RecordedEntry[],
+  recorded: Iterable<RecordedName>,
   isCovered: (liveName: Name) => boolean,
 ): { removals: Removal[]; kept: KeptName[] } {
   const removals: Removal[] = []
   const kept: KeptName[] = []
   const seen = new Set<Name>() // several packages that go may have owned one name together
-  const keep = (name: Name, reason: KeptName['reason']) => void kept.push({ name: displayName(name), reason })
-  for (const entry of recorded) {
+  for (const { packageName, entry } of recorded) {
     const { name, type } = entry
+    const keep = (reason: KeptName['reason']) =>
+      void kept.push({ name: displayName(name), package: packageName, reason })
     const parent = root.findDirectory(parentName(name))
     const liveName = joinName(parent?.name ?? parentName(name), baseName(name))
     if (isCovered(liveName) || seen.has(liveName)) continue
@@ -39,10 +49,10 @@ export function findObsolete(
     const live = parent && root.kernel.findat(parent.fd, baseName(name))
     const isShared = owners.of(name).some((owner) => !own.has(owner))
     if (isShared && type === 'directory') continue // directories are everybody's
-    if (isShared) keep(name, 'owned by another package')
-    else if (live === undefined) keep(name, 'missing')
-    else if (live.type !== type) keep(name, 'another type')
-    else removals.push({ entry, liveName, live })
+    if (isShared) keep('owned by another package')
+    else if (live === undefined) keep('missing')
+    else if (live.type !== type) keep('another type')
+    else removals.push({ packageName, entry, liveName, live })
   }
   return { removals, kept }
 }

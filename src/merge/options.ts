@@ -18,15 +18,21 @@ export interface MergeProgress {
   readonly totalEntries?: number
 }
 
-/** Options of merge(). */
-export interface MergeOptions extends RootOptions, MetadataOptions, SelectionOptions {
+/** An image, and the package that it becomes. */
+export interface ImageOptions extends SelectionOptions {
   /** A directory tree, or a tar archive (plain or gzip). */
   readonly image: string | Uint8Array
   /** The name to record it under; an older version of the same name is replaced. */
   readonly package: string
-  /** Packages that this one replaces; their obsolete names go with the same transaction. */
+  /** Leading components taken off an archive's names; an npm package has one, `package/`. */
+  readonly stripComponents?: number
+}
+
+/** Options of a merge as a whole. What ImageOptions has too counts for every image that does not say otherwise. */
+export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<ImageOptions, 'image' | 'package'> {
+  /** Packages that the new ones replace; their obsolete names go with the same transaction. */
   readonly replaces?: readonly string[]
-  /** Glob patterns of names whose collisions are allowed: ownership passes to this package. */
+  /** Glob patterns of names whose collisions are allowed: ownership passes to the package that brings them. */
   readonly collisionIgnore?: readonly string[]
   /** Whether the report lists every name that was changed. */
   readonly listChanged?: boolean
@@ -36,25 +42,40 @@ export interface MergeOptions extends RootOptions, MetadataOptions, SelectionOpt
   readonly durability?: MergeDurability
   /** Whether payloads are digested for the record; `sha256` by default. */
   readonly digest?: 'sha256' | 'none'
-  /** Leading components taken off an archive's names; an npm package has one, `package/`. */
-  readonly stripComponents?: number
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
   readonly contents?: boolean
   /** Only plan; nothing is written. */
   readonly dryRun?: boolean
 }
 
-/** What a merge did, or (dry run) would do. */
-export interface MergeReport {
+/** Options of merge(): one image, or several that are merged as one transaction. */
+export type MergeOptions = TransactionOptions &
+  ((ImageOptions & { readonly images?: undefined }) | { readonly images: readonly ImageOptions[] })
+
+/** What a merge did, or would do, for one of its packages. */
+export interface PackageReport {
   readonly package: string
   readonly entries: number
-  /** How many entries had each fate: place, replace, adopt, refresh, newDirectory, keepDirectory, changeDirectory, remove. */
+  /** How many entries had each fate; `remove` are names that only its older version had. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
+/** What a merge did, or (dry run) would do. */
+export interface MergeReport {
+  /** One for each image, in their order. */
+  readonly packages: readonly PackageReport[]
+  /** Of all packages. */
+  readonly entries: number
+  /**
+   * How many entries had each fate: place, replace, adopt, refresh, newDirectory, keepDirectory, changeDirectory,
+   * remove, twin (the very object that another name or image of the same call brings).
+   */
   readonly counts: Readonly<Record<string, number>>
   /** Bytes of payload by the method that copied them. */
   readonly bytesByMethod: Readonly<Record<string, number>>
   /** Bytes of holes that were kept. */
   readonly holes: number
-  /** Names of the old version that stayed, and why. */
+  /** Names of old versions, and of packages that are replaced, that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]
   /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */

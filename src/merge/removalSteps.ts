@@ -2,7 +2,7 @@
 
 import { baseName, type Name, nameBytes, parentName } from '../sys/index.ts'
 import type { KeptInodes } from './keptInodes.ts'
-import type { Fate, Plan } from './plan.ts'
+import { entriesOf, type Fate, type Plan } from './plan.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { StagedStep } from './transaction.ts'
 
@@ -33,15 +33,16 @@ export function removalSteps(plan: Pick<Plan, 'removals'>, area: StagingArea, ke
 const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
 
 /** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
-export function changedNames({ entries, removals }: Pick<Plan, 'entries' | 'removals'>): Uint8Array {
-  const changed = entries.filter(({ fate }) => changing.has(fate)).map(({ liveName }) => liveName)
+export function changedNames(plan: Pick<Plan, 'packages' | 'removals'>): Uint8Array {
+  const { removals } = plan
+  const changed = [...entriesOf(plan)].filter(({ fate }) => changing.has(fate)).map(({ liveName }) => liveName)
   return nameBytes([...changed, ...removals.map(({ liveName }) => liveName)].map((name) => `${name}\0`).join(''))
 }
 
 /** Every live directory that a plan changes something in. */
-export function directoriesOf(plan: Pick<Plan, 'entries' | 'removals'>): Set<Name> {
+export function directoriesOf(plan: Pick<Plan, 'packages' | 'removals'>): Set<Name> {
   const names = new Set<Name>()
-  for (const { fate, isInNewDirectory, liveName } of plan.entries) {
+  for (const { fate, isInNewDirectory, liveName } of entriesOf(plan)) {
     if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))
   }
   for (const { liveName } of plan.removals) names.add(parentName(liveName))

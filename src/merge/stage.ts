@@ -26,13 +26,12 @@ import type { EntryFacts, RecordedEntry } from './entry.ts'
 import { identityOf } from './identity.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
-import type { Plan, PlannedEntry } from './plan.ts'
+import { entriesOf, type Plan, type PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { DirectoryMetadata, Step } from './steps.ts'
 import type { StagedStep } from './transaction.ts'
-import type { TreeImage } from './treeImage.ts'
 
 /** How the contents of files came over, in sums. */
 export interface CopyTotals {
@@ -44,7 +43,6 @@ export interface CopyTotals {
 /** What staging works with. */
 export interface StageInput {
   readonly root: Root
-  readonly image: TreeImage
   readonly mover: Mover
   readonly comparer: Comparer
   /** Which displaced inodes keep their set-id bits. */
@@ -59,19 +57,20 @@ export interface StageInput {
 /** What staging made of a plan. */
 export interface Staged {
   readonly steps: readonly StagedStep[]
-  /** One for each entry that the package will own, in image order. */
-  readonly recorded: readonly RecordedEntry[]
+  /** What is recorded of some entries of the plan, in their order. */
+  readonly recordedOf: (entries: readonly PlannedEntry[]) => RecordedEntry[]
 }
 
 /** Stages every entry of a plan. */
 export function stagePlan(input: StageInput, plan: Plan, area: StagingArea): Staged {
   const staging = new Staging(input, area)
-  for (const planned of plan.entries) {
+  for (const planned of entriesOf(plan)) {
     input.beforeEntry()
     staging.add(planned)
   }
   staging.finishDirectories()
-  return { steps: [...staging.steps(), ...removalSteps(plan, area, input.kept)], recorded: staging.recorded }
+  const steps = [...staging.steps(), ...removalSteps(plan, area, input.kept)]
+  return { steps, recordedOf: (entries) => staging.recordedOf(entries) }
 }
 
 /** An object that waits for its step. */
@@ -82,17 +81,16 @@ interface Waiting {
 }
 
 class Staging {
-  readonly recorded: RecordedEntry[] = []
   readonly #input: StageInput
   readonly #kernel: Kernel
   readonly #area: StagingArea
-  /** Where each new directory and each placed object was made, by image name. */
+  /** What is recorded of each object, by live name. */
+  readonly #records = new Map<Name, RecordedEntry>()
+  /** Where each new directory and each placed object was made, by live name. */
   readonly #stagedNames = new Map<Name, Name>()
   readonly #newDirectories: PlannedEntry[] = []
   readonly #waiting: Waiting[] = []
   readonly #changes: StagedStep[] = []
-  /** What was recorded of the first name of each hard-link group. */
-  readonly #firsts = new Map<Name, RecordedEntry>()
 
   constructor(input: StageInput, area: StagingArea) {
     this.#input = input
@@ -104,7 +102,7 @@ class Staging {
     if (planned.fate === 'newDirectory') this.#makeDirectory(planned)
     else if (planned.fate === 'place' || planned.fate === 'refresh') this.#makeObject(planned)
     else if (planned.fate === 'changeDirectory') this.#changeDirectory(planned)
-    else this.#recordLive(planned)
+    else if (planned.fate !== 'twin') this.#recordLive(planned)
     this.#input.onEntry(planned.entry.size)
   }
 
@@ -126,10 +124,10 @@ class Staging {
 
   /** Where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
   #stage(planned: PlannedEntry): Place {
-    const { entry, isInNewDirectory, liveName } = planned
-    const parent = isInNewDirectory ? this.#stagedNames.get(parentName(entry.name)) : parentName(liveName)
-    const stagedName = joinName(parent ?? '', isInNewDirectory ? baseName(entry.name) : this.#area.newName())
-    this.#stagedNames.set(entry.name, stagedName)
+    const { isInNewDirectory, liveName } = planned
+    const parent = isInNewDirectory ? this.#stagedNames.get(parentName(liveName)) : parentName(liveName)
+    const stagedName = joinName(parent ?? '', isInNewDirectory ? baseName(liveName) : this.#area.newName())
+    this.#stagedNames.set(liveName, stagedName)
     if (!isInNewDirectory) this.#waiting.push({ planned, stagedName })
     return this.#place(stagedName)
   }
@@ -143,9 +141,9 @@ class Staging {
     this.#kernel.mkdirat(directory, name, 0o700)
     if (!planned.isInNewDirectory) this.#takeOffInheritance(directory, name)
     this.#newDirectories.push(planned)
-    this.recorded.push({
+    this.#records.set(planned.liveName, {
       ...describedBy(planned.entry),
-      xattrs: this.#input.comparer.attributesAt(this.#input.image.place(planned.entry.name)),
+      xattrs: this.#input.comparer.attributesAt(planned.from.image.place(planned.entry.name)),
     })
   }
 
@@ -160,8 +158,8 @@ class Staging {
   }
 
   #makeObject(planned: PlannedEntry): void {
-    const { entry } = planned
-    const first = entry.linkTo === undefined ? undefined : this.#stagedNames.get(entry.linkTo)
+    const { entry, from, linkedTo } = planned
+    const first = linkedTo === undefined ? undefined : this.#stagedNames.get(linkedTo)
     const place = this.#stage(planned)
     if (first !== undefined) {
       const existing = this.#place(first)
@@ -169,8 +167,8 @@ class Staging {
       this.#recordLink(planned)
       return
     }
-    const { image, mover } = this.#input
-    const staged = mover.stageCopy(image.place(entry.name), place, { stat: entry.stat })
+    const { mover } = this.#input
+    const staged = mover.stageCopy(from.image.place(entry.name), place, { stat: entry.stat })
     this.#count(staged)
     this.#recordStaged(planned, staged, place)
   }
@@ -184,21 +182,20 @@ class Staging {
   }
 
   /** What was staged is what the record says, also where some of the image's metadata could not be kept. */
-  #recordStaged({ entry }: PlannedEntry, staged: StagedObject, place: Place): void {
-    const { comparer, digests, image } = this.#input
+  #recordStaged({ entry, from, liveName }: PlannedEntry, staged: StagedObject, place: Place): void {
+    const { comparer, digests } = this.#input
     const stat = staged.lost.length === 0 ? staged.stat : this.#kernel.statat(place.directory, place.name)
     const xattrs = staged.lost.length === 0 ? staged.attributes.xattrs : comparer.attributesAt(place)
-    const sha256 = entry.type === 'file' && digests ? comparer.digest(image.place(entry.name)) : undefined
-    const recorded = { ...describedBy(entry), ...factsOf(stat), xattrs, ...(sha256 === undefined ? {} : { sha256 }) }
-    if (entry.stat.nlink > 1) this.#firsts.set(entry.name, recorded)
-    this.recorded.push(recorded)
+    const sha256 = entry.type === 'file' && digests ? comparer.digest(from.image.place(entry.name)) : undefined
+    const facts = { ...describedBy(entry), ...factsOf(stat), xattrs, ...(sha256 === undefined ? {} : { sha256 }) }
+    this.#records.set(liveName, facts)
   }
 
   /** All names of a hard-link group have one inode, so they are recorded alike. */
-  #recordLink({ entry }: PlannedEntry): void {
-    const first = this.#firsts.get(entry.linkTo ?? entry.name)
+  #recordLink({ entry, linkedTo, liveName }: PlannedEntry): void {
+    const first = this.#records.get(linkedTo ?? liveName)
     if (first === undefined) throw new Error(`'${entry.name}' was linked before its first name`)
-    this.recorded.push({ ...first, name: entry.name, linkTo: first.name })
+    this.#records.set(liveName, renamed(first, entry))
   }
 
   /** What stays as it is goes into the record as it is. */
@@ -209,7 +206,7 @@ class Staging {
         ? this.#kernel.statat(place.directory, place.name)
         : live
     if (stat === undefined || place === undefined) return
-    this.recorded.push({
+    this.#records.set(liveName, {
       ...describedBy(entry),
       ...factsOf(stat),
       xattrs: xattrs ?? this.#input.comparer.attributesAt(place),
@@ -219,30 +216,37 @@ class Staging {
 
   /** Gives new directories their metadata, the innermost first: making a child moves its parent's mtime. */
   finishDirectories(): void {
-    const { image, mover } = this.#input
+    const { mover } = this.#input
     const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
     const within = <T>({ directory, name }: Place, body: (fd: Fd) => T) =>
       withDescriptor(this.#kernel, this.#kernel.openat(directory, name, flags), body)
-    for (const { entry } of this.#newDirectories.reverse()) {
-      within(image.place(entry.name), (source) =>
-        within(this.#place(this.#stagedNames.get(entry.name) ?? ''), (fd) => {
+    for (const { entry, from, liveName } of this.#newDirectories.reverse()) {
+      within(from.image.place(entry.name), (source) =>
+        within(this.#place(this.#stagedNames.get(liveName) ?? ''), (fd) => {
           const attributes = readAttributes(this.#kernel, source, entry.stat, mover.policy)
           const lost = applyAttributes(this.#kernel, { fd, type: 'directory' }, attributes, mover.policy)
           if (lost.length > 0 && mover.policy.metadata === 'require')
             throw new MetadataLostError(displayName(entry.name), lost)
-          if (lost.length > 0) this.#recordDirectoryAsItIs(entry.name, fd)
+          if (lost.length > 0) this.#recordDirectoryAsItIs(liveName, fd)
         }),
       )
     }
     for (const { stagedName } of this.#waiting) this.#input.root.forget(stagedName)
   }
 
-  #recordDirectoryAsItIs(name: Name, fd: Fd): void {
-    const index = this.recorded.findIndex((recorded) => recorded.name === name)
-    const recorded = this.recorded[index]
+  #recordDirectoryAsItIs(liveName: Name, fd: Fd): void {
+    const recorded = this.#records.get(liveName)
     if (recorded === undefined) return
     const xattrs = this.#input.comparer.attributesAt({ directory: fd, name: '.' })
-    this.recorded[index] = { ...recorded, ...factsOf(this.#kernel.fstat(fd)), xattrs }
+    this.#records.set(liveName, { ...recorded, ...factsOf(this.#kernel.fstat(fd)), xattrs })
+  }
+
+  /** Twins are one live object, recorded under the name that each of them has in its image. */
+  recordedOf(entries: readonly PlannedEntry[]): RecordedEntry[] {
+    return entries.flatMap(({ entry, liveName }) => {
+      const recorded = this.#records.get(liveName)
+      return recorded === undefined ? [] : [recorded.name === entry.name ? recorded : renamed(recorded, entry)]
+    })
   }
 
   /** New names, then replacements, and symlinks after what they point to. */
@@ -265,6 +269,11 @@ class Staging {
       })
     return [...this.#changes, ...placed]
   }
+}
+
+/** The facts of one object under another of its names. */
+function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: EntryFacts): RecordedEntry {
+  return { ...facts, name, ...(linkTo === undefined ? {} : { linkTo }) }
 }
 
 /** What an entry is, without what was seen of its object in the image. */

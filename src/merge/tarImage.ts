@@ -50,7 +50,11 @@ export interface Unpacking {
  *
  * @throws {CorruptImageError} @throws {UnsafeEntryError} before `use` is called
  */
-export async function withUnpacked<T>(unpacking: Unpacking, archive: Name, use: (tree: Name) => T): Promise<T> {
+export async function withUnpacked<T>(
+  unpacking: Unpacking,
+  archive: Name,
+  use: (tree: Name) => T | Promise<T>,
+): Promise<T> {
   const { kernel, spool } = unpacking
   const name = `${spoolPrefix}${process.pid}-${process.hrtime.bigint().toString(36)}`
   const parent = () => spool.root.directory(spool.name)
@@ -64,7 +68,7 @@ export async function withUnpacked<T>(unpacking: Unpacking, archive: Name, use: 
     } finally {
       tree.close()
     }
-    return use(`/proc/self/fd/${fd}`)
+    return await use(`/proc/self/fd/${fd}`)
   } finally {
     removeSpool(kernel, parent(), name)
     kernel.close(fd)

@@ -25,7 +25,9 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
   function unmerge(session: Session, owners: Owners): UnmergeReport {
     const { state, root } = session
     const packages = [...new Set(options.packages.map(checkPackageName))]
-    const recorded = packages.flatMap((name) => state.record(name).entries)
+    const recorded = packages.flatMap((packageName) =>
+      state.record(packageName).entries.map((entry) => ({ packageName, entry })),
+    )
     const meter = new ProgressMeter(engine)
     meter.enter('plan')
     meter.expect(recorded.length)
@@ -35,14 +37,14 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
       engine.cancel.check()
       meter.addEntry(removal.entry.size)
       const edited = isRemovalEdited(session, removal)
-      if (edited) kept.push({ name: displayName(removal.entry.name), reason: 'edited' })
+      if (edited) kept.push({ name: displayName(removal.entry.name), package: removal.packageName, reason: 'edited' })
       return !edited
     })
-    const changed = options.listChanged === true ? { changed: changedNames({ entries: [], removals }) } : {}
+    const changed = options.listChanged === true ? { changed: changedNames({ packages: [], removals }) } : {}
     const report: UnmergeReport = { packages, removed: removals.length, kept, leftOvers: [], ...changed }
     if (options.dryRun === true) return report
     const directories = [
-      ...directoriesOf({ entries: [], removals }),
+      ...directoriesOf({ packages: [], removals }),
       ...packages.flatMap((name) => recordDirectories(session, name)),
     ]
     const stage = (area: StagingArea) => [

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImage } from '../../src/merge/engine.ts'
+import { mergeImages } from '../../src/merge/engine.ts'
 import { RootChangedError } from '../../src/merge/errors.ts'
 import { type Kernel, linuxKernel, RENAME_EXCHANGE, SyscallError } from '../../src/sys/index.ts'
 import { wrapKernel } from '../support/kernelDoubles.ts'
@@ -30,7 +30,7 @@ async function withScene(
       writeTree(join(directory, name), tree)
     }
     const merge = (kernel: Kernel, image: string) =>
-      mergeImage(contextOf(kernel), { root, image: join(directory, image), package: 'p', durability: 'none' })
+      mergeImages(contextOf(kernel), { root, image: join(directory, image), package: 'p', durability: 'none' })
     await body({ root, directory, merge })
   })
 }

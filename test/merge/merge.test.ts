@@ -367,9 +367,9 @@ describe('unmerge()', () => {
         assert.deepEqual(
           [...kept].sort((a, b) => (a.name < b.name ? -1 : 1)),
           [
-            { name: 'etc/another-type', reason: 'another type' },
-            { name: 'etc/edited', reason: 'edited' },
-            { name: 'etc/missing', reason: 'missing' },
+            { name: 'etc/another-type', package: 'p', reason: 'another type' },
+            { name: 'etc/edited', package: 'p', reason: 'edited' },
+            { name: 'etc/missing', package: 'p', reason: 'missing' },
           ],
         )
         assert.deepEqual(fs.readdirSync(join(root, 'etc')).sort(), ['another-type', 'edited'])

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImage, recoverRootNow, unmergePackages } from '../../src/merge/engine.ts'
+import { mergeImages, recoverRootNow, unmergePackages } from '../../src/merge/engine.ts'
 import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
 import { trackDescriptors } from '../support/kernelDoubles.ts'
 import { type Snapshot, snapshot } from '../support/snapshot.ts'
@@ -32,7 +32,7 @@ function write(path: string, content: string, mode = 0o644): void {
 }
 
 function merge(kernel: Kernel, directory: string, image: string, name: string) {
-  return mergeImage(contextOf(kernel), {
+  return mergeImages(contextOf(kernel), {
     root: join(directory, 'root'),
     image: join(directory, image),
     package: name,
@@ -70,8 +70,7 @@ async function makeRoot(directory: string): Promise<void> {
   write(join(directory, 'root/usr/share/admin'), "the admin's own")
 }
 
-/** The sweeps' scenarios. */
-export const scenarios: readonly Scenario[] = [
+const shortScenarios: readonly Scenario[] = [
   {
     title: 'a fresh merge',
     prepare: makeRoot,
@@ -95,6 +94,31 @@ export const scenarios: readonly Scenario[] = [
       unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
   },
 ]
+
+const longScenarios: readonly Scenario[] = [
+  {
+    title: 'an upgrade together with a new package',
+    prepare: async (directory) => {
+      await makeRoot(directory)
+      write(join(directory, 'third/usr/share/new/deep/third'), 'in a directory that the upgrade makes')
+      write(join(directory, 'third/opt/third'), 'in another')
+      await merge(linuxKernel(), directory, 'one', 'package')
+    },
+    operate: (kernel, directory) =>
+      mergeImages(contextOf(kernel), {
+        root: join(directory, 'root'),
+        images: [
+          { image: join(directory, 'two'), package: 'package' },
+          { image: join(directory, 'third'), package: 'third' },
+        ],
+        ...plain,
+      }),
+  },
+]
+
+/** The sweeps' scenarios; with ROOTMERGE_TEST_FULL more of them. */
+export const scenarios: readonly Scenario[] =
+  process.env.ROOTMERGE_TEST_FULL === undefined ? shortScenarios : [...shortScenarios, ...longScenarios]
 
 /** Brings a root out of whatever was left behind. */
 export function recover(directory: string, kernel: Kernel = linuxKernel(), undo = false) {

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { listEntries, mergeImage, unmergePackages, verifyPackages } from '../../src/merge/engine.ts'
+import { listEntries, mergeImages, unmergePackages, verifyPackages } from '../../src/merge/engine.ts'
 import { CollisionError, UnknownPackageError } from '../../src/merge/errors.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
@@ -146,7 +146,7 @@ class World {
   async merge(packageName: Package, wanted: Tree): Promise<void> {
     makeTree(this.image, wanted)
     const owned = this.owned(packageName)
-    await mergeImage(this.context, { root: this.root, image: this.image, package: packageName, durability: 'none' })
+    await mergeImages(this.context, { root: this.root, image: this.image, package: packageName, durability: 'none' })
     assert.deepEqual(verifyPackages(this.context, { root: this.root, packages: [packageName] }), [])
     for (const path of paths) if (isLeaf(join(this.image, path))) this.taken(path)
     // What is not protected configuration is the package's to replace, edited or not (the table in decide.ts).

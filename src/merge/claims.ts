@@ -1,0 +1,60 @@
+// Who owns the names that a plan is about: collisions, and ownership that passes.
+
+import { displayName, type Name } from '../sys/index.ts'
+import type { Owner } from './decide.ts'
+import type { Collision } from './errors.ts'
+import type { Owners } from './owners.ts'
+
+/** What a collision is about, beside its owners and its remedy. */
+export type Claimed = Omit<Collision, 'name' | 'owners' | 'remedy'> & { readonly name: Name }
+
+/** Answers about owners as a transaction sees them, and what it has against them. */
+export class Claims {
+  readonly collisions: Collision[] = []
+  /** Names whose ownership passes, by the package that had them. */
+  readonly taken: Map<string, Set<Name>> = new Map()
+  readonly #owners: Owners
+  /** The packages that are merged, and those that they replace: their older versions are one. */
+  readonly #own: ReadonlySet<string>
+
+  constructor(owners: Owners, own: ReadonlySet<string>) {
+    this.#owners = owners
+    this.#own = own
+  }
+
+  /** By the name as the image has it, and by where it leads: either may be what a record says. */
+  ownersOf(name: Name, liveName: Name): readonly string[] {
+    const owners = this.#owners.of(name)
+    return name === liveName ? owners : [...new Set([...owners, ...this.#owners.of(liveName)])]
+  }
+
+  /** Those owners whose packages stay as they are. */
+  othersOf(owners: readonly string[]): readonly string[] {
+    return owners.filter((owner) => !this.#own.has(owner))
+  }
+
+  /** Whether nobody else owns a name. */
+  isOursAlone(name: Name, liveName: Name): boolean {
+    return this.othersOf(this.ownersOf(name, liveName)).length === 0
+  }
+
+  /** The owner as the decision table has it. */
+  ownerOf(owners: readonly string[]): Owner {
+    if (this.othersOf(owners).length > 0) return 'another'
+    return owners.length > 0 ? 'self' : 'nobody'
+  }
+
+  /** Something that speaks against the merge. */
+  collide({ name, live, image }: Claimed, remedy: string, owners: readonly string[]): void {
+    this.collisions.push({ name: displayName(name), live, image, owners: this.othersOf(owners), remedy })
+  }
+
+  /** Names that others own, and that are a new package's from now on. */
+  take(names: readonly Name[], owners: readonly string[]): void {
+    for (const owner of this.othersOf(owners)) {
+      const taken = this.taken.get(owner) ?? new Set()
+      for (const name of names) taken.add(name)
+      this.taken.set(owner, taken)
+    }
+  }
+}

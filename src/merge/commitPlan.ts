@@ -1,0 +1,74 @@
+// A plan as a transaction: what is staged, the records that are written, and the packages that are forgotten.
+
+import { KeptInodes } from './keptInodes.ts'
+import type { Merging } from './mergeEngine.ts'
+import type { MergeReport } from './options.ts'
+import { withoutNames } from './ownership.ts'
+import { entriesOf, type Plan } from './plan.ts'
+import { recordBytes } from './record.ts'
+import { directoriesOf } from './removalSteps.ts'
+import { makeDirectories } from './root.ts'
+import { type CopyTotals, stagePlan } from './stage.ts'
+import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
+import type { StagingArea } from './stagingArea.ts'
+import { runTransaction, type StagedStep } from './transaction.ts'
+
+/** Makes a plan true as one transaction; what it says is known only afterwards. */
+export function commitPlan(
+  merging: Merging,
+  plan: Plan,
+): Pick<MergeReport, 'transaction' | 'leftOvers' | 'bytesByMethod' | 'holes'> {
+  const { session, options, meter } = merging
+  const { root, state } = session
+  const packages = plan.packages.map(({ packageName }) => packageName)
+  const own = packages.map((name) => makeDirectories(root, state.packageDirectory(name)).name)
+  const replaced = goneRecords(merging, packages)
+  const others = [...replaced, ...plan.taken.keys()]
+  const directories = [...directoriesOf(plan), ...own, ...others.flatMap((name) => recordDirectories(session, name))]
+  const expected = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
+  const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
+  const stage = (area: StagingArea) => stageAll(merging, plan, { area, totals, replaced })
+  meter.expect(expected)
+  const { id, leftOvers } = runTransaction(
+    state,
+    { packages, directories, expectedSteps: expected + plan.removals.length, stage },
+    options.durability ?? 'transaction',
+    (phase) => meter.enter(phase),
+  )
+  return { ...totals, transaction: id, leftOvers }
+}
+
+/** The packages that are replaced by others, and so lose their records. */
+function goneRecords({ session, options }: Merging, packages: readonly string[]): string[] {
+  const replaced = new Set(options.replaces)
+  return [...replaced].filter((name) => !packages.includes(name) && session.state.findRecord(name) !== undefined)
+}
+
+/** Payload first; then the records of the new packages, of those that lose names, and of those that go. */
+function stageAll(
+  { engine, session, options, meter }: Merging,
+  plan: Plan,
+  { area, totals, replaced }: { area: StagingArea; totals: CopyTotals; replaced: readonly string[] },
+): StagedStep[] {
+  const { root, state } = session
+  const going = new Set([...plan.packages.map(({ packageName }) => packageName), ...replaced])
+  const input = {
+    ...session,
+    kept: new KeptInodes(session, going, entriesOf(plan)),
+    digests: options.digest !== 'none',
+    totals,
+    beforeEntry: () => engine.cancel.check(),
+    onEntry: (bytes: number) => meter.addEntry(bytes),
+  }
+  const { steps, recordedOf } = stagePlan(input, plan, area)
+  const write = (packageName: string, bytes: Iterable<Buffer>) =>
+    stageRecord(root, area, root.directory(recordDirectories(session, packageName)[0]), bytes)
+  return [
+    ...steps,
+    ...plan.packages.map(({ packageName, entries }) =>
+      write(packageName, recordBytes({ packageName, entries: recordedOf(entries) })),
+    ),
+    ...[...plan.taken].map(([name, names]) => write(name, recordBytes(withoutNames(state.record(name), names)))),
+    ...replaced.flatMap((name) => forgetPackage(session, area, name)),
+  ]
+}

@@ -1,0 +1,250 @@
+// Planning one image: gathers the facts of each entry and asks the decision table.
+
+import type { Place } from '../movefile/index.ts'
+import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
+import type { Claimed, Claims } from './claims.ts'
+import { type Action, decide, type Situation } from './decide.ts'
+import { UnsafeEntryError } from './errors.ts'
+import { type Comparer, type Comparison, hasMetadata } from './live.ts'
+import type { RecordedName } from './obsolete.ts'
+import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
+import type { PlannedNames } from './plannedNames.ts'
+import type { Root } from './root.ts'
+import type { State } from './state.ts'
+import type { TreeEntry } from './treeImage.ts'
+
+/** What a caller decides, and where. */
+export interface PlanningRules {
+  readonly root: Root
+  readonly state: State
+  readonly comparer: Comparer
+  /** Identical objects of several packages are owned together instead of refused. */
+  readonly shareIdentical: boolean
+  /** Whether a collision of this name is allowed: ownership then passes. */
+  readonly mayTake: (name: Name) => boolean
+  /** Whether configuration protection covers a name. */
+  readonly isProtected: (name: Name) => boolean
+  readonly beforeEntry: () => void
+}
+
+/** What the images of one call are planned with. */
+export interface Planning extends PlanningRules {
+  readonly claims: Claims
+  readonly names: PlannedNames
+  /** Of older versions and of packages that are replaced, by name. */
+  readonly recorded: ReadonlyMap<Name, RecordedName>
+}
+
+/** Where a directory of the image leads, and whether the plan makes it. */
+interface DirectoryTarget {
+  readonly liveName: Name
+  readonly isNew: boolean
+}
+
+/** Decides every entry of one image. */
+export class ImagePlanner {
+  readonly #planning: Planning
+  readonly #from: PackageImage
+  readonly #entries: PlannedEntry[] = []
+  /** Live names of entries that have several names, by the first of them. */
+  readonly #firstNames = new Map<Name, Name>()
+  readonly #directories = new Map<Name, DirectoryTarget>([['', { liveName: '', isNew: false }]])
+
+  constructor(planning: Planning, from: PackageImage) {
+    this.#planning = planning
+    this.#from = from
+  }
+
+  plan(): PlannedEntry[] {
+    for (const entry of this.#from.image.entries()) {
+      this.#planning.beforeEntry()
+      this.#add(entry)
+    }
+    return placeGroupsWhole(this.#entries)
+  }
+
+  #add(entry: TreeEntry): void {
+    const { state, names } = this.#planning
+    const parent = this.#directories.get(parentName(entry.name))
+    if (parent === undefined) throw new UnsafeEntryError(entry.name, 'lies below something that is not a directory')
+    const liveName = joinName(parent.liveName, baseName(entry.name))
+    if (state.holds(liveName) && entry.type !== 'directory')
+      throw new UnsafeEntryError(entry.name, 'lies in the state directory')
+    const planned = this.#decideFirst(entry, { liveName, isNew: parent.isNew })
+    names.add(planned)
+    const isNew = names.find(planned.liveName)?.fate === 'newDirectory'
+    if (entry.type === 'directory') this.#directories.set(entry.name, { liveName: planned.liveName, isNew })
+    else if (entry.stat.nlink > 1 && entry.linkTo === undefined) this.#firstNames.set(entry.name, planned.liveName)
+    this.#entries.push(planned)
+  }
+
+  /** A name that another entry has already is decided with it, any other by what is there. */
+  #decideFirst(entry: TreeEntry, { liveName, isNew }: DirectoryTarget): PlannedEntry {
+    const { names } = this.#planning
+    const first = names.find(liveName)
+    if (first !== undefined) return this.#meet(entry, first, isNew)
+    if (isNew) return this.#insideNew(entry, liveName)
+    if (entry.type !== 'directory') return this.#object(entry, liveName)
+    const planned = this.#directory(entry, liveName)
+    const behindLink = planned.liveName === liveName ? undefined : names.find(planned.liveName)
+    return behindLink === undefined ? planned : this.#meet(entry, behindLink, isNew)
+  }
+
+  /** Two names of an image, or two images, bring one live name: they must agree. */
+  #meet(entry: TreeEntry, twin: PlannedEntry, isInNewDirectory: boolean): PlannedEntry {
+    const { from: first, liveName, live } = twin
+    const planned = { isInNewDirectory, ...(live && { live }) }
+    const isSame = entry.type === 'directory' ? twin.entry.type === 'directory' : this.#isIdentical(entry, twin)
+    const isShared = entry.type === 'directory' || first === this.#from || this.#planning.shareIdentical
+    if (isSame && isShared) return this.#planned(entry, liveName, { ...planned, fate: 'twin' })
+    const other = `'${displayName(twin.entry.name)}' of ${first === this.#from ? 'the same image' : first.packageName}`
+    const remedy = isSame ? remedies.share : `is one name with ${other}, and not the same: leave one of them out`
+    this.#planning.claims.collide({ name: entry.name, live: twin.entry.type, image: entry.type }, remedy, [])
+    return this.#planned(entry, liveName, { ...planned, fate: 'refuse' })
+  }
+
+  /** One object in the image, or two with the same contents, metadata and place in their hard-link groups. */
+  #isIdentical(entry: TreeEntry, { entry: other, from: { image }, linkedTo }: PlannedEntry): boolean {
+    if (entry.stat.ino === other.stat.ino && entry.stat.dev === other.stat.dev) return true
+    if (this.#linkedTo(entry) !== linkedTo) return false
+    const source = this.#from.image.place(entry.name)
+    return this.#planning.comparer.compare(entry, source, image.place(other.name), other.stat).live === 'same'
+  }
+
+  /** The live name of the first name of an entry's hard-link group, where that is another entry. */
+  #linkedTo({ linkTo }: TreeEntry): Name | undefined {
+    return linkTo === undefined ? undefined : this.#firstNames.get(linkTo)
+  }
+
+  #planned(entry: TreeEntry, liveName: Name, rest: Pick<PlannedEntry, 'fate'> & Partial<PlannedEntry>): PlannedEntry {
+    const linkedTo = this.#linkedTo(entry)
+    return {
+      from: this.#from,
+      entry,
+      liveName,
+      isInNewDirectory: false,
+      ...(linkedTo === undefined ? {} : { linkedTo }),
+      ...rest,
+    }
+  }
+
+  /** Nothing can be there, but a directory that somebody removed may still be in another package's record. */
+  #insideNew(entry: TreeEntry, liveName: Name): PlannedEntry {
+    if (entry.type === 'directory')
+      return this.#planned(entry, liveName, { fate: 'newDirectory', isInNewDirectory: true })
+    return { ...this.#decide(entry, liveName, undefined, { live: 'absent' }), isInNewDirectory: true }
+  }
+
+  #directory(entry: TreeEntry, liveName: Name): PlannedEntry {
+    const { root } = this.#planning
+    const live = root.find(liveName)
+    if (live === undefined) return this.#planned(entry, liveName, { fate: 'newDirectory' })
+    if (live.type === 'directory')
+      return this.#planned(entry, liveName, { fate: this.#directoryFate(entry, liveName, live), live })
+    const behindLink = live.type === 'symlink' ? root.findDirectory(liveName) : undefined
+    if (behindLink !== undefined) return this.#planned(entry, behindLink.name, { fate: 'keepDirectory', live })
+    const decided = this.#decide(entry, liveName, live, { live: 'different' })
+    return { ...decided, fate: decided.fate === 'place' ? 'newDirectory' : decided.fate }
+  }
+
+  /** A live directory keeps its owner and mode, unless it is only ours, nobody edited it, and the new version differs. */
+  #directoryFate(entry: TreeEntry, liveName: Name, live: Stat): Fate {
+    const { claims, recorded } = this.#planning
+    const before = recorded.get(entry.name)?.entry
+    if (before === undefined || !claims.isOursAlone(entry.name, liveName)) return 'keepDirectory'
+    return hasMetadata(before, live) && !hasMetadata(entry, live) ? 'changeDirectory' : 'keepDirectory'
+  }
+
+  #object(entry: TreeEntry, liveName: Name): PlannedEntry {
+    const { root, comparer, claims } = this.#planning
+    const live = root.find(liveName)
+    if (live === undefined) return this.#decide(entry, liveName, undefined, { live: 'absent' })
+    if (live.type === 'directory' && !this.#becomesEmpty(liveName)) {
+      claims.collide(claimOf(entry, live), remedies.notEmpty, claims.ownersOf(entry.name, liveName))
+      return this.#planned(entry, liveName, { fate: 'refuse', live })
+    }
+    const target: Place = { directory: root.directory(parentName(liveName)).fd, name: baseName(liveName) }
+    return this.#decide(
+      entry,
+      liveName,
+      live,
+      comparer.compare(entry, this.#from.image.place(entry.name), target, live),
+    )
+  }
+
+  #decide(entry: TreeEntry, liveName: Name, live: Stat | undefined, comparison: Comparison): PlannedEntry {
+    const { claims, shareIdentical } = this.#planning
+    const owners = claims.ownersOf(entry.name, liveName)
+    const action = decide(this.#situation(entry, comparison, owners, live))
+    const fate = this.#fateOf(action, entry.name, comparison)
+    if (fate === 'refuse' || fate === 'replaceUnowned')
+      claims.collide(claimOf(entry, live), remedyOf(action, owners), owners)
+    else if (action !== 'share' || !shareIdentical) claims.take([entry.name, liveName], owners)
+    const { sha256, xattrs } = comparison
+    return this.#planned(entry, liveName, {
+      fate,
+      ...(live && { live }),
+      ...(sha256 && { sha256 }),
+      ...(xattrs && { xattrs }),
+    })
+  }
+
+  /** What the caller allows beyond the table: sharing what is identical, taking names over. */
+  #fateOf(action: Action, name: Name, { live }: Comparison): Fate {
+    const { shareIdentical, mayTake } = this.#planning
+    if (action === 'share' && shareIdentical) return 'adopt'
+    const isCollision = action === 'share' || action === 'refuse' || action === 'replaceUnowned'
+    if (isCollision && mayTake(name)) return live === 'same' ? 'adopt' : 'place'
+    return action === 'share' ? 'refuse' : action
+  }
+
+  #situation({ name }: TreeEntry, { live }: Comparison, owners: readonly string[], stat: Stat | undefined): Situation {
+    const { claims, recorded, isProtected } = this.#planning
+    const before = recorded.get(name)?.entry
+    const isEdited = before !== undefined && stat !== undefined && !hasMetadata(before, stat)
+    return { live, owner: claims.ownerOf(owners), isProtected: isProtected(name), isEdited }
+  }
+
+  /** Whether everything in a live directory is the old version's and goes with it. */
+  #becomesEmpty(liveName: Name): boolean {
+    const { root, claims, recorded } = this.#planning
+    const directory = root.findDirectory(liveName)
+    if (directory === undefined || directory.name !== liveName) return false
+    return root.kernel.readDirectory(directory.fd).every((entry) => {
+      const name = joinName(liveName, entry.name)
+      if (!recorded.has(name) || !claims.isOursAlone(name, name)) return false
+      return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name)
+    })
+  }
+}
+
+const remedies = {
+  share: 'the same object: share it with --share-identical',
+  notEmpty: 'a directory that does not become empty is never replaced',
+  unowned: 'move it away, or overwrite it with --collision-ignore: no package owns it',
+}
+
+function remedyOf(action: Action, owners: readonly string[]): string {
+  if (action === 'share') return remedies.share
+  if (owners.length === 0) return remedies.unowned
+  return `unmerge ${owners.join(', ')}, name it in --replaces, or take it with --collision-ignore`
+}
+
+function claimOf(entry: TreeEntry, live: Stat | undefined): Claimed {
+  return { name: entry.name, live: live?.type ?? 'nothing', image: entry.type }
+}
+
+/** Hard-link groups are adopted whole or placed whole: else one name would stay behind on the old inode. */
+function placeGroupsWhole(entries: readonly PlannedEntry[]): PlannedEntry[] {
+  const inodes = new Map<Name, bigint | undefined>()
+  const broken = new Set<Name>()
+  for (const { entry, fate, live } of entries) {
+    const first = entry.linkTo ?? entry.name
+    if (entry.linkTo === undefined) inodes.set(first, live?.ino)
+    if (fate !== 'adopt' || inodes.get(first) !== live?.ino) broken.add(first)
+  }
+  return entries.map((planned) => {
+    const first = planned.entry.linkTo ?? planned.entry.name
+    return planned.fate === 'adopt' && broken.has(first) ? { ...planned, fate: 'refresh' } : planned
+  })
+}
