@@ -8,8 +8,9 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Mover } from '../src/movefile/index.ts'
+import { Mover, moveFiles } from '../src/movefile/index.ts'
 import { type Kernel, O_DIRECTORY, O_RDONLY, openKernel, openPath, retryInterrupted } from '../src/sys/index.ts'
+import { Results } from './results.ts'
 
 const files = 5000
 const rounds = 5
@@ -38,6 +39,7 @@ execFileSync('cc', ['-O2', '-o', program, source])
 const peers: readonly Peer[] = [
   { name: 'C, the same calls', run: (from, to) => costOfProgram(program, from, to) },
   { name: 'Mover.move', run: (from, to) => costOf(() => moveEach(kernel, from, to)) },
+  { name: 'moveFiles', run: (from, to) => costOf(() => moveMany(from, to)) },
   { name: 'Mover.move of the tree', run: (from, to) => costOf(() => moveWhole(kernel, from, to)) },
   { name: 'mv FILE... DIRECTORY', run: (from, to) => costOfShell('cd "$0" && ls | xargs mv -t "$1"', from, to) },
   { name: 'mv DIRECTORY DIRECTORY', run: (from, to) => costOfShell('mv "$0" "$1"', from, to) },
@@ -50,6 +52,8 @@ const peers: readonly Peer[] = [
   { name: 'fs.renameSync', run: (from, to) => costOf(() => renameEach(from, to)) },
 ]
 
+const results = new Results('movefile', 'What does it cost to move a file of 4 KiB?', 'µs/file', 'less')
+results.version('mv', ['mv', '--version'])
 const print = (line: string) => process.stdout.write(`${line}\n`)
 for (const [title, from, to] of [
   ['across file systems', sourceParent, targetParent],
@@ -57,12 +61,14 @@ for (const [title, from, to] of [
 ] as const) {
   for (const xattrs of [false, true]) {
     print(`\n${files} files of 4 KiB, ${title}, ${xattrs ? 'one attribute each' : 'no attributes'}`)
-    await compare(from, to, xattrs)
+    await compare(`${title}, ${xattrs ? 'one attribute each' : 'no attributes'}`, from, to, xattrs)
   }
 }
 
+results.write()
+
 /** Rounds in turn, so that a busy moment falls on all. Of the clock the median, of the CPU the least. */
-async function compare(from: string, to: string, xattrs: boolean): Promise<void> {
+async function compare(title: string, from: string, to: string, xattrs: boolean): Promise<void> {
   const costs = new Map<string, Cost[]>(peers.map((peer) => [peer.name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const peer of peers) {
@@ -78,7 +84,11 @@ async function compare(from: string, to: string, xattrs: boolean): Promise<void>
   print(`${''.padEnd(26)} us/file    / C    CPU us/file    / C`)
   for (const [name, each] of costs) {
     if (each.length === 0) print(`${name.padEnd(26)} cannot`)
-    else print(`${name.padEnd(26)} ${columns(summary(each), base)}`)
+    else {
+      print(`${name.padEnd(26)} ${columns(summary(each), base)}`)
+      const value = (summary(each).wall / files) * 1e6
+      results.add({ case: title, contender: name, value, baseline: 'C, the same calls' })
+    }
   }
 }
 
@@ -127,6 +137,12 @@ function moveEach(kernel: Kernel, from: string, to: string): void {
   }
   kernel.close(source)
   kernel.close(target)
+}
+
+async function moveMany(from: string, to: string): Promise<void> {
+  const sources = fs.readdirSync(from).map((name) => join(from, name))
+  const results = await moveFiles(sources, to, { durability: 'none' })
+  if (results.some(({ status }) => status === 'rejected')) throw new Error('a file was not moved')
 }
 
 function moveWhole(kernel: Kernel, from: string, to: string): void {

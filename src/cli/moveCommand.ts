@@ -1,10 +1,18 @@
 // rootmerge move
 
 import { Command, Option } from 'commander'
-import { type Durability, describeLoss, type MoveFileOptions, type MoveReport, moveFile } from '../movefile/index.ts'
-import type { Name } from '../sys/index.ts'
+import {
+  type Durability,
+  describeLoss,
+  type MoveFileOptions,
+  type MoveReport,
+  moveFile,
+  moveFiles,
+} from '../movefile/index.ts'
+import { displayName, type Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
-import { formatBytes, print, printEvent, say } from './output.ts'
+import { exitCodeOf } from './exitCodes.ts'
+import { formatBytes, print, printError, printEvent, say } from './output.ts'
 import { cancellable } from './signals.ts'
 
 interface MoveFlags {
@@ -15,6 +23,7 @@ interface MoveFlags {
   readonly selinux?: 'preserve' | 'default'
   readonly excludeXattr?: readonly string[]
   readonly imagePrefix?: Name
+  readonly targetDirectory?: Name
   readonly verbose?: boolean
   readonly json?: boolean
 }
@@ -27,8 +36,13 @@ export function moveCommand(): Command {
     .description(
       'Move any object, a tree too, with everything that belongs to it; the target is old or new, never less.',
     )
-    .argument('<source>', 'a symlink is moved, not followed')
-    .argument('<target>', 'the name itself, also where a directory is; replaced as rename(2) replaces it')
+    .usage('[options] <source> <target>\n       rootmerge move [options] --target-directory <directory> <source...>')
+    .argument(
+      '<paths...>',
+      'a source (a symlink is moved, not followed) and the target: the name itself, also where a directory is, replaced ' +
+        'as rename(2) replaces it; with --target-directory all are sources',
+    )
+    .option('-t, --target-directory <directory>', 'move every source into it, each by itself')
     .option('--no-replace', 'refuse a target that is there')
     .addOption(choices('--metadata <how>', 'what cannot be kept is an error, or is said', ['require', 'best-effort']))
     .addOption(choices('--durability <what>', 'what it survives: a power cut, or a kill only', ['file', 'none']))
@@ -41,13 +55,36 @@ export function moveCommand(): Command {
     .action(run)
 }
 
-async function run(source: Name, target: Name, flags: MoveFlags): Promise<void> {
+async function run(words: readonly Name[], flags: MoveFlags, command: Command): Promise<void> {
+  if (flags.targetDirectory !== undefined) return moveInto(words, flags.targetDirectory, flags)
+  const [source, target, ...more] = words
+  if (source === undefined || target === undefined || more.length > 0)
+    return command.error('error: a source and a target are wanted, or --target-directory')
   const report = await cancellable((signal) =>
     moveFile(pathOf(source), pathOf(target), { ...optionsOf(flags), signal }),
   )
-  if (flags.json) return printEvent('moved', report)
+  tell(report, flags)
+}
+
+/** The exit code is that of the first source that stayed where it was; the others have moved. */
+async function moveInto(sources: readonly Name[], directory: Name, flags: MoveFlags): Promise<void> {
+  const moved = await cancellable((signal) =>
+    moveFiles(sources.map(pathOf), pathOf(directory), { ...optionsOf(flags), signal }),
+  )
+  for (const [number, result] of moved.entries()) {
+    if (result.status === 'fulfilled') tell(result.value, flags, sources[number])
+    else {
+      printError(result.reason)
+      process.exitCode ??= exitCodeOf(result.reason)
+    }
+  }
+}
+
+function tell(report: MoveReport, flags: MoveFlags, source?: Name): void {
+  const name = source === undefined ? undefined : displayName(source)
+  if (flags.json) return printEvent('moved', { ...(name !== undefined && { source: name }), ...report })
   for (const loss of report.lost) say(`rootmerge: not kept: ${describeLoss(loss)}`)
-  if (flags.verbose) print(describe(report))
+  if (flags.verbose) print(name === undefined ? describe(report) : `${name}: ${describe(report)}`)
 }
 
 function optionsOf(flags: MoveFlags): MoveFileOptions {

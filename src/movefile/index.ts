@@ -15,19 +15,12 @@ export type { ExpectedSource } from './expected.ts'
 export type { Filter, FilterEntry } from './filterQuestions.ts'
 export { type FinalFlags, setFinalFlags } from './finalFlags.ts'
 export { describeLoss, type Kept, type Loss, MetadataLostError } from './losses.ts'
-export {
-  type CopyTreeOptions,
-  copyTree,
-  type ExpectedStat,
-  type MoveFileOptions,
-  type MoveProgress,
-  moveFile,
-  moveTree,
-  type PlaceOptions,
-} from './moveFile.ts'
+export { type CopyTreeOptions, copyTree, type MoveFileOptions, moveFile, moveTree } from './moveFile.ts'
+export { type MovedFile, type MoveFilesOptions, moveFiles } from './moveFiles.ts'
 export { type MoveOptions, type MoveReport, Mover, type MoverOptions, type PlacementOptions } from './mover.ts'
 export { describePlace, isStagingName, newStagingName, type Place } from './place.ts'
 export { defaultExcludedXattrs, type MetadataOptions, type MetadataPolicy, metadataPolicy } from './policy.ts'
 export { removeTree } from './removeTree.ts'
+export type { ExpectedStat, MoveProgress, PlaceOptions } from './request.ts'
 export { Inheritance, type StagedObject, type StageOptions } from './stage.ts'
 export type { TreeEntry, TreeOptions, TreeReport } from './tree.ts'

@@ -42,6 +42,8 @@ export interface PlacementOptions {
   readonly newMtimeNs?: bigint
   /** What the source must be: another object under its name is refused. */
   readonly expected?: ExpectedSource
+  /** What the caller has just seen of the source: saves a call. */
+  readonly stat?: Stat
   readonly durability?: Durability
 }
 
@@ -171,7 +173,7 @@ export class Mover implements Stager {
 
   #begin(source: Place, target: Place, options: PlacementOptions): Places & Pick<Move, 'stat'> {
     const { kernel } = this
-    const stat = kernel.statat(source.directory, source.name)
+    const stat = options.stat ?? kernel.statat(source.directory, source.name)
     const path = (place: Place) => displayName(describePlace(kernel, place))
     refuseUnexpected(stat, options.expected, () => path(source))
     const sourceDirectory = kernel.fstat(source.directory)

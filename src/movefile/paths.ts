@@ -11,7 +11,7 @@ import {
   openPath,
   SyscallError,
 } from '../sys/index.ts'
-import { withDescriptor } from './descriptors.ts'
+import { quietly, withDescriptor } from './descriptors.ts'
 import type { Place } from './place.ts'
 
 /**
@@ -37,6 +37,32 @@ function split(path: Name): { parent: Name; name: Name } {
   if (name === '.' || name === '..' || /^\/+$/.test(path)) throw new SyscallError('EBUSY', 'renameat2', path)
   if (name === '') throw new SyscallError('ENOENT', 'renameat2', path)
   return { parent: slash < 0 ? '.' : trimmed.slice(0, slash + 1), name }
+}
+
+/** Keeps the directory of the last path open for the next: many paths in a row mostly lie in one. */
+export class OpenParents {
+  readonly #kernel: Kernel
+  #last: { readonly path: Name; readonly fd: Fd } | undefined
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  /** The place that a path means; valid until another one is asked for. */
+  place(path: Name): Place {
+    const { parent, name } = split(path)
+    if (this.#last?.path === parent) return { directory: this.#last.fd, name }
+    this.close()
+    const fd = openParent(this.#kernel, parent)
+    this.#last = { path: parent, fd }
+    return { directory: fd, name }
+  }
+
+  close(): void {
+    const { fd } = this.#last ?? {}
+    this.#last = undefined
+    if (fd !== undefined) quietly(() => this.#kernel.close(fd))
+  }
 }
 
 /** Readable if it can be, so that what a move that died has left in it is found; names can be moved without. */

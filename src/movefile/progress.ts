@@ -1,7 +1,7 @@
 // How far a move or a copy is, told often enough to be seen and seldom enough to cost nothing.
 
 import type { EngineContext } from '../sys/index.ts'
-import type { MoveProgress } from './moveFile.ts'
+import type { MoveProgress } from './request.ts'
 
 /** Between two reports. */
 const intervalMs = 50

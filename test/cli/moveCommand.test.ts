@@ -50,6 +50,24 @@ describe('rootmerge move', () => {
     }))
 })
 
+describe('rootmerge move --target-directory', () => {
+  it('moves many, tells of each, and ends with the code of the first that stayed', () =>
+    withScene({ source: 'f /one "1"\nf /two "2"' }, ({ from, to }) => {
+      const sources = ['one', 'absent', 'two'].map((name) => join(from, name))
+      const { status, stdout, stderr } = rootmerge('move', '-t', to, '--verbose', ...sources)
+      assert.equal(status, 3)
+      assert.equal(stdout, `${sources[0]}: copied 1 object, 1 B\n${sources[2]}: copied 1 object, 1 B\n`)
+      assert.match(stderr, /^rootmerge: ENOENT: .*absent'\n$/)
+      assert.deepEqual(fs.readdirSync(to).sort(), ['one', 'two'])
+      assert.deepEqual(fs.readdirSync(from), [])
+    }))
+
+  it('wants exactly two words without it', () => {
+    assert.equal(rootmerge('move', 'a', 'b', 'c').status, 2)
+    assert.match(rootmerge('move', 'a').stderr, /a source and a target are wanted, or --target-directory/)
+  })
+})
+
 describe('rootmerge copy --archive', () => {
   it('copies a tree with its metadata', () =>
     withScene({ source: 'f 0640 /tree/file "x" user.note="kept"\nl /tree/link -> file' }, ({ from, to }) => {

@@ -1,0 +1,153 @@
+// Many objects into one directory, as `mv FILE... DIRECTORY` does.
+//
+// In one thread: every move holds the lock of the target directory for half of its time, so that two threads are
+// hardly faster and cost twice the CPU (bench/movefile.md).
+
+import {
+  callEngine,
+  type EngineContext,
+  type Fd,
+  joinName,
+  type Name,
+  O_DIRECTORY,
+  O_RDONLY,
+  openPath,
+  type PackedError,
+  packError,
+  type Stat,
+  SyscallError,
+  toName,
+  unpackError,
+} from '../sys/index.ts'
+import { withDescriptor } from './descriptors.ts'
+import type { MoveReport, Mover } from './mover.ts'
+import { OpenParents } from './paths.ts'
+import type { Place } from './place.ts'
+import { errors, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
+
+/** What moving many can be asked for. */
+export type MoveFilesOptions = Omit<PlaceOptions, 'expected' | 'newMtime'>
+
+/** What became of one source: its report, or why it is where it was. */
+export type MovedFile = PromiseSettledResult<MoveReport>
+
+/** As MovedFile, in a message. */
+type Answer = { readonly report: MoveReport } | { readonly error: PackedError }
+
+interface ManyRequest extends Request {
+  readonly sources: readonly Name[]
+}
+
+/**
+ * Moves objects of any type into a directory, each under its own last name.
+ *
+ * Each is moved as moveFile moves it, and by itself: what cannot be moved stays, and the others go on. Of two sources
+ * with one last name the second stays. Names of one file stay names of one file. When the signal ends it, what has
+ * been moved stays moved.
+ *
+ * @returns  one result for each source, in their order, in the shape of Promise.allSettled
+ * @throws {SyscallError} when `directory` cannot be opened (ENOENT, ENOTDIR, EACCES); nothing was moved
+ * @throws the reason of the signal
+ */
+export async function moveFiles(
+  sources: readonly (string | Uint8Array)[],
+  directory: string | Uint8Array,
+  options: MoveFilesOptions = {},
+): Promise<MovedFile[]> {
+  const request = { ...requestOf('', directory, options, {}), sources: sources.map(toName) }
+  const engine = callEngine<Answer[]>(new URL(import.meta.url), 'moveManyInThread', request, threadOptions(options))
+  return (await engine).map((answer) =>
+    'report' in answer
+      ? { status: 'fulfilled', value: answer.report }
+      : { status: 'rejected', reason: unpackError(answer.error, errors) },
+  )
+}
+
+/** In the thread: moves each. */
+export function moveManyInThread(context: EngineContext, request: ManyRequest): Answer[] {
+  const { kernel } = context
+  const parents = new OpenParents(kernel)
+  try {
+    return withDescriptor(kernel, openPath(kernel, request.target, O_RDONLY | O_DIRECTORY), (directory) =>
+      withMover(context, request, (mover) => new ManyMoves(context, request, { mover, parents, directory }).run()),
+    )
+  } finally {
+    parents.close()
+  }
+}
+
+class ManyMoves {
+  readonly #context: EngineContext
+  readonly #request: ManyRequest
+  readonly #tools: { readonly mover: Mover; readonly parents: OpenParents; readonly directory: Fd }
+  readonly #links = new MovedLinks()
+  /** Two sources of one last name would replace each other, so only the first is moved, as mv(1) does it. */
+  readonly #taken = new Set<Name>()
+
+  constructor(
+    context: EngineContext,
+    request: ManyRequest,
+    tools: { mover: Mover; parents: OpenParents; directory: Fd },
+  ) {
+    this.#context = context
+    this.#request = request
+    this.#tools = tools
+  }
+
+  run(): Answer[] {
+    const { cancel } = this.#context
+    return this.#request.sources.map((source) => {
+      cancel.check()
+      try {
+        return { report: this.#move(source) }
+      } catch (error) {
+        cancel.check()
+        return { error: packError(error) }
+      }
+    })
+  }
+
+  #move(path: Name): MoveReport {
+    const { mover, parents, directory } = this.#tools
+    const { placement, target: targetPath } = this.#request
+    const source = parents.place(path)
+    const target = { directory, name: source.name }
+    if (this.#taken.has(target.name))
+      throw new SyscallError('EEXIST', 'renameat2', path, joinName(targetPath, target.name))
+    const stat = this.#context.kernel.statat(source.directory, source.name)
+    const hardlinkCandidates = this.#links.candidatesFor(stat)
+    const report = mover.move(source, target, { ...placement, stat, hardlinkCandidates })
+    this.#links.remember(stat, target)
+    this.#taken.add(target.name)
+    return report
+  }
+}
+
+/** Where the first name of each file with several names went, until the last of them has followed. */
+class MovedLinks {
+  readonly #firsts = new Map<string, { readonly place: Place; names: number }>()
+
+  candidatesFor(stat: Stat): Place[] {
+    const first = this.#find(stat)
+    return first === undefined ? [] : [first.place]
+  }
+
+  /** When no name is left the kernel may give the inode's number to another file: then it means nothing any more. */
+  remember(stat: Stat, place: Place): void {
+    const first = this.#find(stat)
+    if (first !== undefined) {
+      first.names--
+      if (first.names === 0) this.#firsts.delete(inodeOf(stat))
+    } else if (stat.nlink > 1 && stat.type !== 'directory') {
+      this.#firsts.set(inodeOf(stat), { place, names: stat.nlink - 1 })
+    }
+  }
+
+  #find(stat: Stat) {
+    return this.#firsts.size === 0 ? undefined : this.#firsts.get(inodeOf(stat))
+  }
+}
+
+function inodeOf({ dev, ino }: Stat): string {
+  return `${dev}:${ino}`
+}
