@@ -33,7 +33,7 @@ const layers = ['src/sys', 'src/filecopy', 'src/movefile', 'src/merge', 'src/cli
 const packages: Readonly<Record<string, readonly string[]>> = {
   koffi: ['src/sys'],
   'fs-xattr': ['src/sys'],
-  'tar-stream': ['src/merge/tarImage.ts'],
+  'tar-stream': ['src/merge/archive/tarHeader.ts'],
   'fast-glob': ['src/merge/selection.ts'],
   lmdb: ['src/merge/ownersIndex.ts'],
   micromatch: ['src/movefile/policy.ts', 'src/merge'],

@@ -32,5 +32,13 @@ export {
   SourceChangedError,
 } from './errors.ts'
 export { PaddedWriter, type WriterPlace } from './paddedWriter.ts'
-export { type CopyOptions, type CopyRange, type CopyReport, chain, type Decline, type Method } from './report.ts'
+export {
+  type CopyOptions,
+  type CopyRange,
+  type CopyReport,
+  chain,
+  type Decline,
+  type Extent,
+  type Method,
+} from './report.ts'
 export type { Watchers } from './workspace.ts'

@@ -1,27 +1,37 @@
 // The images of a call as trees: directories as they are, archives unpacked into hidden trees that go afterwards.
 
 import { tmpdir } from 'node:os'
+import { metadataPolicy } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { AT_FDCWD, displayName, type Kernel, type Name, toName } from '../sys/index.ts'
+import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
+import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
 import type { ImageOptions, MergeOptions } from './options.ts'
 import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
+import type { SelectionOptions } from './selection.ts'
 import { stateName } from './session.ts'
 import { State } from './state.ts'
-import { removeAbandonedSpools, withUnpacked } from './tarImage.ts'
 import { TreeImage } from './treeImage.ts'
+
+/** Options that the images of a call may each have, or have from the call. */
+const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & ArchiveOptions)>([
+  'include',
+  'exclude',
+  'format',
+  'stripComponents',
+  'noDevices',
+  'noSetId',
+  'limits',
+  'concatenated',
+])
 
 /** The images of a call, each with the options that it has from the call. */
 export function imagesOf(options: MergeOptions): readonly ImageOptions[] {
-  const { include, exclude, stripComponents } = options
-  const common = {
-    ...(include && { include }),
-    ...(exclude && { exclude }),
-    ...(stripComponents && { stripComponents }),
-  }
+  const common = Object.fromEntries(Object.entries(options).filter(([name]) => sharedNames.has(name)))
   const images = options.images === undefined ? [options] : options.images.map((image) => ({ ...common, ...image }))
   if (images.length === 0) throw new InvalidArgumentError('there is no image to merge')
   const names = images.map((image) => checkPackageName(image.package))
@@ -49,25 +59,29 @@ export async function withTrees<T>(
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
   const archives = images.filter(({ path }) => !isDirectory(engine.kernel, path))
   if (archives.length === 0) return use(images)
-  const meter = new ProgressMeter(engine)
-  meter.enter('unpack')
   const spool = openSpool(engine.kernel, options)
-  const onEntry = (bytes: number) => meter.addEntry(bytes)
-  const unpackFrom = async (next: number, trees: ReadonlyMap<ImageOptions, Name>): Promise<T> => {
-    const archive = archives[next]
-    if (archive === undefined) {
-      return use(images.map((image) => ({ ...image, path: trees.get(image.options) ?? image.path })))
-    }
-    const unpacking = { ...engine, spool, stripComponents: archive.options.stripComponents ?? 0, onEntry }
-    return withUnpacked(unpacking, archive.path, (tree) =>
-      unpackFrom(next + 1, new Map([...trees, [archive.options, tree]])),
-    )
-  }
+  const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
-    return await unpackFrom(0, new Map())
+    for (const archive of archives) unpacked.set(archive.options, await unpackImage(engine, options, spool, archive))
+    return await use(images.map((image) => ({ ...image, path: unpacked.get(image.options)?.path ?? image.path })))
   } finally {
+    for (const archive of unpacked.values()) archive.remove()
     spool.root.close()
   }
+}
+
+function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool, archive: ImageTree) {
+  const meter = new ProgressMeter(engine)
+  meter.enter('unpack')
+  const unpacking: Unpacking = {
+    ...engine,
+    spool,
+    options: archive.options,
+    policy: metadataPolicy(options),
+    digests: options.digest !== 'none',
+    onEntry: (bytes) => meter.addEntry(bytes),
+  }
+  return unpackArchive(unpacking, archive.path)
 }
 
 /** Opens trees as images while `use` runs. */
@@ -87,11 +101,11 @@ export function withImages<T>(
 }
 
 /** Where archives are unpacked: in the state directory, from where contents may be shared; a dry run stays outside. */
-function openSpool(kernel: Kernel, options: MergeOptions): { root: Root; name: Name } {
+function openSpool(kernel: Kernel, options: MergeOptions): Spool {
   if (options.dryRun === true) return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
   const directory = new State(root, stateName(options)).make()
-  removeAbandonedSpools(kernel, directory)
+  removeAbandonedTrees(kernel, directory)
   return { root, name: directory.name }
 }
 

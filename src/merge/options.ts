@@ -2,6 +2,7 @@
 
 import type { MetadataOptions } from '../movefile/index.ts'
 import type { FileType } from '../sys/index.ts'
+import type { ArchiveOptions } from './archive/unpack.ts'
 import type { Difference } from './compareRecorded.ts'
 import type { KeptName } from './obsolete.ts'
 import type { RecoveryReport } from './recover.ts'
@@ -19,13 +20,11 @@ export interface MergeProgress {
 }
 
 /** An image, and the package that it becomes. */
-export interface ImageOptions extends SelectionOptions {
+export interface ImageOptions extends SelectionOptions, ArchiveOptions {
   /** A directory tree, or a tar archive (plain or gzip). */
   readonly image: string | Uint8Array
   /** The name to record it under; an older version of the same name is replaced. */
   readonly package: string
-  /** Leading components taken off an archive's names; an npm package has one, `package/`. */
-  readonly stripComponents?: number
 }
 
 /** Options of a merge as a whole. What ImageOptions has too counts for every image that does not say otherwise. */

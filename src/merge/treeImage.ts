@@ -12,6 +12,7 @@ import {
   parentName,
   type Stat,
 } from '../sys/index.ts'
+import { reservedPrefix } from './archive/memberName.ts'
 import type { EntryFacts } from './entry.ts'
 import { CorruptImageError, InvalidArgumentError, UnsafeEntryError } from './errors.ts'
 import { Root } from './root.ts'
@@ -22,9 +23,6 @@ export interface TreeEntry extends EntryFacts {
   /** As it was when the image was read. */
   readonly stat: Stat
 }
-
-/** What an image's names may not begin with: they would be taken for our own. */
-const reservedPrefix = '.rootmerge-'
 
 /** An open directory tree. */
 export class TreeImage {

@@ -2,7 +2,7 @@
 
 export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
 export { type Attributes, readAttributes, type Xattr } from './attributes.ts'
-export { quietly, withDescriptor } from './descriptors.ts'
+export { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 export type { Durability } from './durability.ts'
 export {
   MountPointError,
@@ -19,7 +19,15 @@ export { type CopyTreeOptions, copyTree, type MoveFileOptions, moveFile, moveTre
 export { type MovedFile, type MoveFilesOptions, moveFiles } from './moveFiles.ts'
 export { type MoveOptions, type MoveReport, Mover, type MoverOptions, type PlacementOptions } from './mover.ts'
 export { describePlace, isStagingName, newStagingName, type Place } from './place.ts'
-export { defaultExcludedXattrs, type MetadataOptions, type MetadataPolicy, metadataPolicy } from './policy.ts'
+export {
+  accessAcl,
+  defaultAcl,
+  defaultExcludedXattrs,
+  isCopied,
+  type MetadataOptions,
+  type MetadataPolicy,
+  metadataPolicy,
+} from './policy.ts'
 export { removeTree } from './removeTree.ts'
 export type { ExpectedStat, MoveProgress, PlaceOptions } from './request.ts'
 export { Inheritance, type StagedObject, type StageOptions } from './stage.ts'

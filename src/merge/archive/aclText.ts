@@ -1,0 +1,70 @@
+// Access control lists as tar writes them (SCHILY.acl.*, the text form of acl(5)), made into the kernel's form.
+
+/** Whom a name in an ACL stands for; undefined when nobody knows. */
+export type FindAccount = (kind: 'user' | 'group', name: string) => number | undefined
+
+// struct posix_acl_xattr_header and _entry of linux/posix_acl_xattr.h, little endian: version (4 bytes), then tag (2),
+// permissions (2) and id (4) an entry.
+const version = 2
+const noId = 0xffffffff
+const tags = { user: [0x01, 0x02], group: [0x04, 0x08], mask: [0x10, 0x10], other: [0x20, 0x20] } as const
+
+interface AclEntry {
+  readonly tag: number
+  readonly permissions: number
+  readonly id: number
+}
+
+/**
+ * The value of system.posix_acl_access, or _default, that a text means.
+ *
+ * Entries are parted by commas or newlines; a fourth field (star, bsdtar) is the number of the name in the second.
+ *
+ * @returns the word of the text that has no meaning, instead
+ */
+export function parseAcl(text: string, find: FindAccount): Buffer | string {
+  const entries: AclEntry[] = []
+  for (const line of text.split(/[,\n]/)) {
+    const word = line.replace(/#.*$/, '').trim()
+    if (word === '') continue
+    const entry = parseEntry(word.replace(/^default:/, ''), find)
+    if (entry === undefined) return word
+    entries.push(entry)
+  }
+  // The kernel demands this order: owner, users, owning group, groups, mask, others, each by ascending id.
+  entries.sort((one, other) => one.tag - other.tag || one.id - other.id)
+  const bytes = Buffer.alloc(4 + 8 * entries.length)
+  bytes.writeUInt32LE(version, 0)
+  entries.forEach(({ tag, permissions, id }, index) => {
+    bytes.writeUInt16LE(tag, 4 + 8 * index)
+    bytes.writeUInt16LE(permissions, 6 + 8 * index)
+    bytes.writeUInt32LE(id, 8 + 8 * index)
+  })
+  return bytes
+}
+
+function parseEntry(word: string, find: FindAccount): AclEntry | undefined {
+  const fields = word.split(':')
+  // `mask:rwx` and `other:rwx` may leave the empty name out.
+  if (fields.length === 2) fields.splice(1, 0, '')
+  const [kindText = '', name = '', permissionText = '', number] = fields
+  const kind = kinds.find((each) => each === kindText || each[0] === kindText)
+  const permissions = permissionsOf(permissionText)
+  if (kind === undefined || permissions === undefined) return undefined
+  const [ownTag, namedTag] = tags[kind]
+  if (name === '') return { tag: ownTag, permissions, id: noId }
+  if (kind !== 'user' && kind !== 'group') return undefined
+  const id = idOf(number ?? '') ?? idOf(name) ?? find(kind, name)
+  return id === undefined ? undefined : { tag: namedTag, permissions, id }
+}
+
+const kinds = ['user', 'group', 'mask', 'other'] as const
+
+function permissionsOf(text: string): number | undefined {
+  if (!/^[rwx-]{1,3}$/.test(text)) return undefined
+  return (text.includes('r') ? 4 : 0) | (text.includes('w') ? 2 : 0) | (text.includes('x') ? 1 : 0)
+}
+
+function idOf(text: string): number | undefined {
+  return /^[0-9]{1,10}$/.test(text) && Number(text) < noId ? Number(text) : undefined
+}

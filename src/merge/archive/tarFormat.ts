@@ -1,0 +1,21 @@
+// Plain tar archives, compressed or not: an image without a word about itself.
+
+import type { ByteSource } from './byteSource.ts'
+import type { Archive, Format, Head, Reading } from './format.ts'
+import { readTar } from './tarReader.ts'
+
+/** Any tar archive. */
+export const tarFormat: Format = {
+  name: 'tar',
+  reads: 'plain',
+  recognises: ({ firstPath, plain }: Head) => firstPath !== undefined || isEmpty(plain),
+  open: (source: ByteSource, { limits, concatenated }: Reading): Archive => ({
+    facts: {},
+    members: () => readTar(source, { headerBytes: limits.headerBytes, concatenated }),
+  }),
+}
+
+/** An archive without members is its end alone: two blocks of zeros. */
+function isEmpty(plain: Buffer): boolean {
+  return plain.length >= 1024 && plain.every((byte) => byte === 0)
+}

@@ -1,0 +1,85 @@
+// Header blocks of tar, decoded by tar-stream: checksum, numbers (octal and base-256), names and prefixes, GNU long names.
+//
+// Only headers go through it. Payloads go round it, from the decompressor to the file: tar-stream makes a stream of
+// each, which costs more than writing a small file does, and it mistakes the extension blocks of GNU sparse files for
+// payload. So each block is given to it with its size set to 0.
+
+import { extract, type Header } from 'tar-stream'
+
+/** A header as tar-stream decodes it; names are the latin1 strings of their bytes. */
+export type TarHeader = Header
+
+/** Decodes header blocks one after the other; GNU long names count for the header that follows them. */
+export class HeaderDecoder {
+  // The two options are missing in tar-stream's types: names as bytes, and headers of before POSIX (v7).
+  readonly #tar = extract({ filenameEncoding: 'latin1', allowUnknownFormat: true } as object)
+  #waiting: { resolve: (header: TarHeader) => void; reject: (error: Error) => void } | undefined
+
+  constructor() {
+    this.#tar.on('entry', (header, _payload, next) => {
+      this.#waiting?.resolve(header)
+      next()
+    })
+    this.#tar.on('error', (error) => this.#waiting?.reject(error))
+  }
+
+  /** The header in a block. @throws {Error} when the checksum, or a number, is wrong */
+  decode(block: Buffer): Promise<TarHeader> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#tar.write(withoutSize(block))
+    })
+  }
+
+  /** Takes the block and the padded payload of a long name (types K and L). */
+  takeLongName(block: Buffer, payload: Buffer): void {
+    this.#tar.write(Buffer.concat([block, payload]))
+  }
+}
+
+const sizeStart = 124
+const sizeEnd = 136
+const sumStart = 148
+const sumEnd = 156
+
+/** The block with a size of 0, and the checksum that it had moved by as much: a wrong one stays as wrong as it was. */
+function withoutSize(block: Buffer): Buffer {
+  const copy = Buffer.from(block)
+  const sum = readNumber(block, sumStart, sumEnd - sumStart)
+  copy.fill('0', sizeStart, sizeEnd)
+  let moved = sum
+  for (let index = sizeStart; index < sizeEnd; index++) moved += (copy[index] as number) - (block[index] as number)
+  if (moved >= 0) copy.write(`${moved.toString(8).padStart(6, '0')}\0 `, sumStart, 'latin1')
+  return copy
+}
+
+/**
+ * A number of a header: octal digits between spaces and NULs, or base-256 where the first bit is set.
+ *
+ * NaN when it is neither, or is beyond what a number holds exactly.
+ */
+export function readNumber(block: Buffer, start: number, length: number): number {
+  const field = block.subarray(start, start + length)
+  if (((field[0] as number) & 0x80) === 0) {
+    const [text = ''] = field.toString('latin1').trimStart().split(/[ \0]/, 1)
+    if (text === '') return 0
+    return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
+  }
+  const bits = BigInt.asIntN(8 * length - 1, BigInt(`0x${field.toString('hex')}`))
+  const value = Number(bits)
+  return Number.isSafeInteger(value) ? value : Number.NaN
+}
+
+/** The size in a header block; NaN when it is none. */
+export function sizeOf(block: Buffer): number {
+  const size = readNumber(block, sizeStart, sizeEnd - sizeStart)
+  return size >= 0 ? size : Number.NaN
+}
+
+/** Whether a block is a header by its checksum. A block of zeros is none. */
+export function isHeader(block: Buffer): boolean {
+  if (block.length < 512) return false
+  let sum = 8 * 0x20
+  for (let index = 0; index < 512; index++) if (index < sumStart || index >= sumEnd) sum += block[index] as number
+  return sum > 8 * 0x20 && sum === readNumber(block, sumStart, sumEnd - sumStart)
+}

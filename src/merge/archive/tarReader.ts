@@ -1,0 +1,260 @@
+// Reads tar archives: v7, ustar, pax and GNU, whoever wrote them. What tar-stream decodes is in tarHeader.ts.
+//
+// A member is its header block and what stands before it: pax records, GNU long names. The payload follows, padded to
+// a block. Two blocks of zeros end the archive.
+
+import type { Name } from '../../sys/index.ts'
+import type { FindAccount } from './aclText.ts'
+import type { ByteSource } from './byteSource.ts'
+import type { Member } from './member.ts'
+import { PaxFacts, type PaxRecords, parsePax } from './pax.ts'
+import { paxXattrs } from './paxAttributes.ts'
+import { isPossible, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
+import { HeaderDecoder, isHeader, sizeOf, type TarHeader } from './tarHeader.ts'
+
+/** How a tar is read. */
+export interface TarReading {
+  /** Bytes of extended headers that one member may have. */
+  readonly headerBytes: number
+  /** Whether another tar that follows the end of the first is read too; it is refused otherwise. */
+  readonly concatenated?: boolean
+  /** Whether the blocks of zeros at the end may be missing, as between the parts of an Alpine package. */
+  readonly endless?: boolean
+  /** Who a name in an ACL is; nobody by default. */
+  readonly findAccount?: FindAccount
+}
+
+const blockBytes = 512
+
+/** What a type flag means; the flags that a header has for what follows it are not among them. */
+const types: Readonly<Record<string, Member['type']>> = {
+  '\0': 'file',
+  '0': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '3': 'character',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
+  '7': 'file',
+  D: 'directory', // GNU's incremental backups: its payload is a list of names
+  S: 'file',
+}
+
+/** Reads the members of a tar to its end. @throws {CorruptImageError} with the offset, and the entry where it is known */
+export function readTar(source: ByteSource, reading: TarReading): AsyncGenerator<Member> {
+  return new TarReader(source, reading).members()
+}
+
+class TarReader {
+  readonly #source: ByteSource
+  readonly #reading: TarReading
+  readonly #decoder = new HeaderDecoder()
+  #global: PaxRecords = []
+  #local: PaxRecords = []
+  /** Bytes of what has come before the next member's header. */
+  #headerBytes = 0
+
+  constructor(source: ByteSource, reading: TarReading) {
+    this.#source = source
+    this.#reading = reading
+  }
+
+  async *members(): AsyncGenerator<Member> {
+    for (let block = await this.#block(); block !== undefined; block = await this.#block()) {
+      const type = String.fromCharCode(block[156] as number)
+      if (!(await this.#takeExtension(type, block))) yield* this.#member(type, block)
+    }
+    await this.#source.drain()
+  }
+
+  /** The next header block; undefined at the end. */
+  async #block(): Promise<Buffer | undefined> {
+    const source = this.#source
+    if ((await source.peek(1)).length === 0) {
+      if (this.#reading.endless === true) return undefined
+      throw source.cutShort()
+    }
+    const block = await source.take(blockBytes)
+    return isZero(block) ? this.#blockAfterEnd() : block
+  }
+
+  /** After the first block of zeros: a second one, and then nothing that looks like an archive. */
+  async #blockAfterEnd(): Promise<Buffer | undefined> {
+    const source = this.#source
+    const { endless, concatenated } = this.#reading
+    if ((await source.peek(blockBytes)).length < blockBytes && !endless) throw source.cutShort()
+    for (let next = await source.peek(blockBytes); next.length === blockBytes; next = await source.peek(blockBytes)) {
+      if (isHeader(next)) {
+        if (concatenated || endless) return source.take(blockBytes)
+        throw source.corrupt('another archive follows the end of the first', {})
+      }
+      if (!isZero(next)) return undefined // anything may follow an archive
+      await source.skip(blockBytes)
+    }
+    return undefined
+  }
+
+  /** Takes what says more of the next member; false when the block is a member itself. */
+  async #takeExtension(type: string, block: Buffer): Promise<boolean> {
+    if (!'xXgLKV'.includes(type)) return false
+    const start = this.#source.offset - blockBytes
+    const size = sizeOf(block)
+    this.#headerBytes += size
+    if (!(this.#headerBytes <= this.#reading.headerBytes))
+      throw this.#source.corrupt(`a header of more than ${this.#reading.headerBytes} bytes`, { offset: start })
+    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset: start })
+    const payload = await this.#source.take(size + paddingOf(size))
+    if (type === 'L' || type === 'K') this.#decoder.takeLongName(block, payload)
+    else if (type !== 'V') this.#takePax(type, payload.subarray(0, size), start)
+    return true
+  }
+
+  #takePax(type: string, bytes: Buffer, start: number): void {
+    const records = parsePax(bytes)
+    if (records === undefined) throw this.#source.corrupt('an extended header that is none', { offset: start })
+    if (type !== 'g') this.#local = records
+    else this.#global = [...this.#global, ...records]
+    if (bytes.length > this.#reading.headerBytes || this.#global.length > 10_000)
+      throw this.#source.corrupt('too many global headers', { offset: start })
+  }
+
+  async *#member(type: string, block: Buffer): AsyncGenerator<Member> {
+    const start = this.#source.offset - blockBytes
+    const header = await this.#decode(block, start)
+    const pax = new PaxFacts(this.#global.length === 0 ? this.#local : [...this.#global, ...this.#local])
+    const description = new Description({ header, block, pax, kind: types[type] })
+    const fail = (reason: string) => this.#source.corrupt(reason, { offset: start, entry: description.path })
+    this.#local = []
+    this.#headerBytes = 0
+    const { kind } = description
+    if (kind === undefined) throw fail(`a member of type '${type}', which no file can be`)
+    const problem = description.problem
+    if (problem !== undefined) throw fail(`its ${problem} is impossible`)
+    const xattrs = paxXattrs(pax, this.#reading.findAccount ?? (() => undefined))
+    if (typeof xattrs === 'string') throw fail(xattrs)
+    const stored = description.storedBytes(type)
+    const old = type === 'S' ? await readOldSparse(block, this.#source, this.#reading.headerBytes) : undefined
+    const payload = this.#source.within(stored)
+    const map = old ?? (await readPaxSparse(pax, payload, this.#reading.headerBytes))
+    if (map !== undefined && !isPossible(map, stored)) throw fail('its map of holes is impossible')
+    yield { ...description.facts(xattrs, map), ...(kind === 'file' || stored > 0 ? { payload } : {}) }
+    await payload.drain()
+    await this.#source.skip(paddingOf(stored))
+  }
+
+  async #decode(block: Buffer, offset: number): Promise<TarHeader> {
+    try {
+      return await this.#decoder.decode(block)
+    } catch (cause) {
+      const reason = isHeader(block) ? 'a header that nobody can read' : wrongChecksum
+      throw this.#source.corrupt(reason, { offset, cause })
+    }
+  }
+}
+
+const wrongChecksum = 'no header of a tar archive is here (its checksum is wrong)'
+
+/** One member by its header, and the pax records that override it. */
+class Description {
+  readonly path: Name
+  readonly kind: Member['type'] | undefined
+  readonly #header: TarHeader
+  readonly #block: Buffer
+  readonly #pax: PaxFacts
+  readonly #mtimeNs: bigint | null
+
+  constructor(parts: { header: TarHeader; block: Buffer; pax: PaxFacts; kind: Member['type'] | undefined }) {
+    const { header, block, pax, kind } = parts
+    this.#header = header
+    this.#block = block
+    this.#pax = pax
+    this.path = pax.text('GNU.sparse.name') ?? pax.text('path') ?? header.name
+    // Before POSIX a slash at the end was all that told a directory.
+    this.kind = kind === 'file' && this.path.endsWith('/') ? 'directory' : kind
+    this.#mtimeNs = pax.time('mtime') ?? timeOf(header)
+  }
+
+  /** Which part of it cannot be; undefined when all can. */
+  get problem(): string | undefined {
+    const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < 0xffffffff
+    const checks: readonly (readonly [string, boolean])[] = [
+      ['name', this.path !== '' && !this.path.includes('\0')],
+      ['target', !(this.#target ?? '').includes('\0') && (!this.#isLink || (this.#target ?? '') !== '')],
+      ['size', this.#storedSize >= 0],
+      ['owner', isId(this.#uid)],
+      ['group', isId(this.#gid)],
+      ['mode', Number.isInteger(this.#header.mode)],
+      ['time', this.#mtimeNs !== null],
+      ['device', !this.#isDevice || [this.#header.devmajor, this.#header.devminor].every(isId)],
+    ]
+    return checks.find(([, holds]) => !holds)?.[0]
+  }
+
+  /**
+   * How many bytes of payload follow the header.
+   *
+   * The size of a directory, a symlink, a fifo or a device says nothing (POSIX), and GNU's tar writes that of a hard link
+   * without its bytes; only pax archives may repeat them.
+   */
+  storedBytes(type: string): number {
+    if (type === 'D') return this.#storedSize
+    if (this.kind === 'link') return this.#pax.records.length > 0 ? this.#storedSize : 0
+    return this.kind === 'file' ? this.#storedSize : 0
+  }
+
+  facts(xattrs: Member['xattrs'], map: SparseMap | undefined): Omit<Member, 'payload'> {
+    const { mode, devmajor, devminor } = this.#header
+    return {
+      path: this.path,
+      type: this.kind ?? 'file',
+      uid: this.#uid,
+      gid: this.#gid,
+      mode: mode & 0o7777,
+      mtimeNs: this.#mtimeNs ?? 0n,
+      size: this.kind === 'file' ? (map?.size ?? this.#storedSize) : 0,
+      ...(this.#isLink && this.#target !== undefined ? { target: this.#target } : {}),
+      ...(this.#isDevice ? { rdev: { major: devmajor, minor: devminor } } : {}),
+      xattrs,
+      ...(map === undefined ? {} : { extents: map.extents }),
+    }
+  }
+
+  get #isLink(): boolean {
+    return this.kind === 'link' || this.kind === 'symlink'
+  }
+
+  get #isDevice(): boolean {
+    return this.kind === 'character' || this.kind === 'block'
+  }
+
+  get #target(): Name | undefined {
+    return this.#pax.text('linkpath') ?? this.#header.linkname ?? undefined
+  }
+
+  get #storedSize(): number {
+    return this.#pax.number('size') ?? sizeOf(this.#block)
+  }
+
+  get #uid(): number {
+    return this.#pax.number('uid') ?? this.#header.uid
+  }
+
+  get #gid(): number {
+    return this.#pax.number('gid') ?? this.#header.gid
+  }
+}
+
+/** The header's time; null when it is none. */
+function timeOf({ mtime }: TarHeader): bigint | null {
+  const milliseconds = mtime.getTime()
+  return Number.isNaN(milliseconds) ? null : BigInt(Math.trunc(milliseconds / 1000)) * 1_000_000_000n
+}
+
+function paddingOf(size: number): number {
+  return (blockBytes - (size % blockBytes)) % blockBytes
+}
+
+function isZero(block: Buffer): boolean {
+  return block.every((byte) => byte === 0)
+}

@@ -1,0 +1,98 @@
+// The hidden tree that an archive is unpacked into: inside the state directory, from where its objects are renamed into
+// the root. It is locked by whoever fills it, so that the next one can tell a tree that was left behind.
+
+import {
+  displayName,
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  LOCK_EX,
+  LOCK_NB,
+  type Name,
+  O_NOFOLLOW,
+  O_RDONLY,
+} from '../../sys/index.ts'
+import { removeObject } from '../removal.ts'
+import { type Directory, Root } from '../root.ts'
+
+const prefix: Name = '.rootmerge-unpacked-'
+
+/** A directory that hidden trees are made in. */
+export interface Spool {
+  readonly root: Root
+  /** Relative to `root`. */
+  readonly name: Name
+}
+
+/** A hidden tree, empty at first; it is there until `remove` was called, or its process has ended and another looks. */
+export class UnpackedTree {
+  readonly #kernel: Kernel
+  readonly #spool: Spool
+  readonly #name: Name
+  readonly #fd: Fd
+  /** The tree as names are resolved in it; closed by whoever has filled it. */
+  readonly root: Root
+
+  constructor(kernel: Kernel, spool: Spool) {
+    this.#kernel = kernel
+    this.#spool = spool
+    this.#name = `${prefix}${process.pid}-${process.hrtime.bigint().toString(36)}`
+    const parent = this.#parent()
+    kernel.mkdirat(parent.fd, this.#name, 0o700)
+    this.#fd = kernel.openat(parent.fd, this.#name, O_RDONLY | O_NOFOLLOW)
+    try {
+      kernel.flock(this.#fd, LOCK_EX | LOCK_NB)
+      withoutInheritance(kernel, this.#fd)
+      this.root = new Root(kernel, this.path)
+    } catch (error) {
+      this.remove()
+      throw error
+    }
+  }
+
+  /** A path to the tree for this process, while it is open. */
+  get path(): Name {
+    return `/proc/self/fd/${this.#fd}`
+  }
+
+  /** Removes the tree with all that is still in it. */
+  remove(): void {
+    removeTree(this.#kernel, this.#parent(), this.#name)
+    this.#kernel.close(this.#fd)
+  }
+
+  #parent(): Directory {
+    return this.#spool.root.directory(this.#spool.name)
+  }
+}
+
+/** Removes hidden trees whose maker has died: nobody holds their lock. */
+export function removeAbandonedTrees(kernel: Kernel, parent: Directory): void {
+  for (const { name } of kernel.readDirectory(parent.fd)) {
+    if (!name.startsWith(prefix)) continue
+    const fd = kernel.openat(parent.fd, name, O_RDONLY | O_NOFOLLOW)
+    try {
+      kernel.flock(fd, LOCK_EX | LOCK_NB)
+      removeTree(kernel, parent, name)
+    } catch (error) {
+      if (!isSyscallError(error, 'EAGAIN')) throw error
+    } finally {
+      kernel.close(fd)
+    }
+  }
+}
+
+function removeTree(kernel: Kernel, parent: Directory, name: Name): void {
+  const leftOver = (left: Name, reason: string) => {
+    throw new Error(`${displayName(left)}: ${reason}`)
+  }
+  const stat = kernel.findat(parent.fd, name)
+  if (stat !== undefined)
+    removeObject({ kernel, committedNs: undefined, linkedInodes: new Set(), leftOver }, parent, name, stat)
+}
+
+/** What is unpacked gets neither a default ACL nor the group of the directory around it. */
+function withoutInheritance(kernel: Kernel, fd: Fd): void {
+  for (const xattr of kernel.listXattrs(fd)) if (xattr.startsWith('system.posix_acl_')) kernel.removeXattr(fd, xattr)
+  if (kernel.fstat(fd).mode !== 0o700) kernel.fchmod(fd, 0o700)
+}

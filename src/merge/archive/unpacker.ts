@@ -1,0 +1,268 @@
+// Makes an object of each member, in a tree that nobody else can reach, complete with everything that the member says.
+
+import { createHash, type Hash } from 'node:crypto'
+import {
+  type Attributes,
+  applyAttributes,
+  type Inherited,
+  isCopied,
+  MetadataLostError,
+  type MetadataPolicy,
+  quietly,
+  withDescriptor,
+} from '../../movefile/index.ts'
+import {
+  baseName,
+  type CancelFlag,
+  displayName,
+  type Fd,
+  type FileType,
+  isSyscallError,
+  type Kernel,
+  type Name,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  parentName,
+} from '../../sys/index.ts'
+import { CorruptImageError, UnsafeEntryError } from '../errors.ts'
+import { makeDirectories, type Root } from '../root.ts'
+import type { Allowance } from './limits.ts'
+import type { Member } from './member.ts'
+import { memberName } from './memberName.ts'
+import { writePayload } from './payload.ts'
+import type { ArchiveOptions } from './unpack.ts'
+
+/** What an unpacker works with. */
+export interface UnpackerInput {
+  readonly kernel: Kernel
+  readonly cancel: CancelFlag
+  readonly tree: Root
+  readonly policy: MetadataPolicy
+  readonly options: ArchiveOptions
+  readonly allowance: Allowance
+  readonly stripComponents: number
+  readonly digests: boolean
+  readonly onEntry: (bytes: number) => void
+}
+
+const createFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+
+/** Fills one tree with the members of one archive. */
+export class Unpacker {
+  /** sha256 of each payload, by name. */
+  readonly digests: Map<Name, string> = new Map()
+  readonly #input: UnpackerInput
+  readonly #kernel: Kernel
+  readonly #tree: Root
+  readonly #directories = new Map<Name, Member>()
+  /** Made when everything else is, so that no member is ever written through one that the archive brought. */
+  readonly #symlinks = new Map<Name, Member>()
+  /** Hard links to symlinks: name, and the symlink's name. */
+  readonly #symlinkLinks = new Map<Name, Name>()
+  /** As an ordinary user everything is one's own. */
+  readonly #isRoot = process.geteuid?.() === 0
+  readonly #inherited: Inherited
+
+  constructor(input: UnpackerInput) {
+    this.#input = input
+    this.#kernel = input.kernel
+    this.#tree = input.tree
+    const { uid, gid } = input.kernel.fstat(input.tree.fd)
+    this.#inherited = { uid, gid, acl: false }
+  }
+
+  /** Makes what a member says, or keeps it for finish(). @throws {UnsafeEntryError} @throws {CorruptImageError} */
+  async add(member: Member): Promise<void> {
+    const { allowance, cancel, onEntry, stripComponents } = this.#input
+    cancel.check()
+    const name = memberName(member.path, stripComponents)
+    allowance.member(member.path)
+    this.#check(member)
+    try {
+      if (name !== '') await this.#make(name, member)
+    } catch (error) {
+      if (!isSyscallError(error, 'ENAMETOOLONG')) throw error
+      throw new UnsafeEntryError(member.path, 'has a name or target that is longer than the file system allows')
+    }
+    onEntry(member.size)
+  }
+
+  /** What the caller does not want from any archive. */
+  #check({ path, type, mode, xattrs }: Member): void {
+    const { noDevices, noSetId } = this.#input.options
+    if (noDevices && (type === 'character' || type === 'block')) throw new UnsafeEntryError(path, 'is a device')
+    if (!noSetId || type === 'symlink' || type === 'link') return
+    if (type !== 'directory' && (mode & 0o6000) !== 0) throw new UnsafeEntryError(path, 'has set-id bits')
+    if (xattrs.some((xattr) => xattr.name === 'security.capability'))
+      throw new UnsafeEntryError(path, 'has capabilities')
+  }
+
+  async #make(name: Name, member: Member): Promise<void> {
+    if (member.type !== 'directory') this.#forgetEarlier(name)
+    if (member.type === 'directory') this.#directory(name, member)
+    else if (member.type === 'symlink') this.#symlinks.set(name, member)
+    else if (member.type === 'link') this.#link(name, member)
+    else if (member.type === 'file') await this.#file(name, member)
+    else this.#node(name, member, member.type)
+  }
+
+  /** A name that comes twice means its last member: also when the earlier one is not made yet. */
+  #forgetEarlier(name: Name): void {
+    this.#symlinks.delete(name)
+    this.#symlinkLinks.delete(name)
+    this.digests.delete(name)
+  }
+
+  #directory(name: Name, member: Member): void {
+    this.#parent(`${name}/.`)
+    this.#directories.set(name, member)
+  }
+
+  async #file(name: Name, member: Member): Promise<void> {
+    const { allowance, digests } = this.#input
+    const hash = digests || member.digest !== undefined ? new PayloadHash(digests, member) : undefined
+    const fd = this.#create(name, (directory, component) =>
+      this.#kernel.openat(directory, component, createFlags, 0o600),
+    )
+    try {
+      await writePayload(this.#kernel, fd, member, (count) => allowance.bytes(member.path, count), hash)
+      this.#apply(fd, 'file', name, member)
+    } catch (error) {
+      quietly(() => this.#kernel.close(fd))
+      throw error
+    }
+    this.#kernel.close(fd)
+    const sha256 = hash?.finish()
+    if (sha256 !== undefined) this.digests.set(name, sha256)
+  }
+
+  #node(name: Name, member: Member, type: FileType): void {
+    this.#create(name, (directory, component) => {
+      if (member.type === 'symlink') this.#kernel.symlinkat(member.target ?? '', directory, component)
+      else this.#kernel.mknodat(directory, component, type, 0o600, member.rdev ?? { major: 0, minor: 0 })
+    })
+    this.#withObject(name, (fd) => this.#apply(fd, type, name, member))
+  }
+
+  #link(name: Name, member: Member): void {
+    const first = memberName(member.target ?? '', this.#input.stripComponents)
+    const refuse = (reason: string) =>
+      new UnsafeEntryError(member.path, `is a link to '${displayName(first)}', ${reason}`)
+    if (first === name) throw refuse('which is itself')
+    if (this.#symlinks.has(first) || this.#symlinkLinks.has(first)) {
+      this.#symlinkLinks.set(name, this.#symlinkLinks.get(first) ?? first)
+      return
+    }
+    const stat = this.#tree.find(first)
+    if (stat === undefined) throw refuse('which is no earlier member')
+    if (stat.type === 'directory') throw refuse('which is a directory')
+    this.#linkTo(first, name)
+    const digest = this.digests.get(first)
+    if (digest !== undefined) this.digests.set(name, digest)
+  }
+
+  #linkTo(first: Name, name: Name): void {
+    this.#create(name, (directory, component) => {
+      const from = this.#tree.directory(parentName(first))
+      this.#kernel.linkat(from.fd, baseName(first), directory, component)
+    })
+  }
+
+  /** Symlinks, and then the metadata of directories, the innermost first: making a child moves its parent's time. */
+  finish(): void {
+    for (const [name, member] of this.#symlinks) this.#node(name, member, 'symlink')
+    for (const [name, first] of this.#symlinkLinks) this.#linkTo(first, name)
+    for (const [name, member] of [...this.#directories].reverse()) {
+      this.#apply(this.#tree.directory(name).fd, 'directory', name, member)
+    }
+  }
+
+  /** The open directory of a name; missing ones are made. */
+  #parent(name: Name): Fd {
+    const parent = parentName(name)
+    for (const symlinks of [this.#symlinks, this.#symlinkLinks]) {
+      if (symlinks.size === 0) continue
+      for (let above = parent; above !== ''; above = parentName(above))
+        if (symlinks.has(above))
+          throw new UnsafeEntryError(name, `is inside '${displayName(above)}', a symlink of the same archive`)
+    }
+    try {
+      return makeDirectories(this.#tree, parent).fd
+    } catch (error) {
+      if (!isSyscallError(error, 'ENOTDIR', 'EEXIST')) throw error
+      throw new UnsafeEntryError(name, 'is inside a member that is no directory')
+    }
+  }
+
+  /** Makes an object; one that an earlier member made under the same name goes. */
+  #create<T>(name: Name, make: (directory: Fd, component: Name) => T): T {
+    const directory = this.#parent(name)
+    const component = baseName(name)
+    try {
+      return make(directory, component)
+    } catch (error) {
+      if (!isSyscallError(error, 'EEXIST')) throw error
+    }
+    if (this.#kernel.statat(directory, component).type === 'directory')
+      throw new UnsafeEntryError(name, 'is a directory in the same archive')
+    this.#kernel.unlinkat(directory, component)
+    return make(directory, component)
+  }
+
+  #withObject(name: Name, work: (fd: Fd) => void): void {
+    const { fd } = this.#tree.directory(parentName(name))
+    withDescriptor(this.#kernel, this.#kernel.openat(fd, baseName(name), O_PATH | O_NOFOLLOW), work)
+  }
+
+  #apply(fd: Fd, type: FileType, name: Name, member: Member): void {
+    const { policy } = this.#input
+    const lost = applyAttributes(
+      this.#kernel,
+      type === 'directory' ? { fd, type } : { fd, type, inherited: this.#inherited },
+      this.#attributes(type, member),
+      policy,
+    )
+    if (lost.length > 0 && policy.metadata === 'require') throw new MetadataLostError(displayName(name), lost)
+  }
+
+  #attributes(type: FileType, { uid, gid, mode, mtimeNs, xattrs }: Member): Attributes {
+    const { policy } = this.#input
+    const owner = this.#isRoot ? { uid, gid } : { uid: this.#inherited.uid, gid: this.#inherited.gid }
+    const kept = xattrs.length === 0 ? xattrs : xattrs.filter((xattr) => isCopied(xattr.name, type, policy))
+    return { ...owner, mode, atimeNs: mtimeNs, mtimeNs, xattrs: kept }
+  }
+}
+
+/** What is computed of a payload on its way: our own digest, and the one that the archive promises. */
+class PayloadHash {
+  readonly #member: Member
+  readonly #own: Hash | undefined
+  readonly #promised: Hash | undefined
+
+  constructor(digests: boolean, member: Member) {
+    this.#member = member
+    const { digest } = member
+    this.#own = digests || digest?.algorithm === 'sha256' ? createHash('sha256') : undefined
+    this.#promised = digest === undefined || digest.algorithm === 'sha256' ? undefined : createHash(digest.algorithm)
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#own?.update(bytes)
+    this.#promised?.update(bytes)
+  }
+
+  /** Our own digest. @throws {CorruptImageError} when the payload is not what the archive promised */
+  finish(): string | undefined {
+    const own = this.#own?.digest('hex')
+    const { digest, path, payload } = this.#member
+    const actual = this.#promised?.digest('hex') ?? own
+    if (digest !== undefined && actual !== digest.value) {
+      const reason = `its ${digest.algorithm} is ${actual}, not ${digest.value}`
+      throw new CorruptImageError(payload?.image ?? '', reason, { entry: path })
+    }
+    return own
+  }
+}
