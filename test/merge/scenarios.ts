@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { mergeImages, recoverRootNow, unmergePackages } from '../../src/merge/engine.ts'
+import type { MergeOptions } from '../../src/merge/options.ts'
 import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
 import { trackDescriptors } from '../support/kernelDoubles.ts'
 import { type Snapshot, snapshot } from '../support/snapshot.ts'
@@ -20,6 +21,8 @@ export interface Scenario {
   /** Makes the root (and images beside it) in an empty directory. */
   prepare(directory: string): Promise<void>
   operate(kernel: Kernel, directory: string): Promise<unknown>
+  /** The same operation as words for the command, without the root. */
+  readonly words: (directory: string) => string[]
 }
 
 const plain = { durability: 'transaction' as const }
@@ -31,8 +34,9 @@ function write(path: string, content: string, mode = 0o644): void {
   fs.utimesSync(path, 1_000_000, 1_000_000)
 }
 
-function merge(kernel: Kernel, directory: string, image: string, name: string) {
+function merge(kernel: Kernel, directory: string, image: string, name: string, more: Partial<MergeOptions> = {}) {
   return mergeImages(contextOf(kernel), {
+    ...more,
     root: join(directory, 'root'),
     image: join(directory, image),
     package: name,
@@ -75,6 +79,18 @@ const shortScenarios: readonly Scenario[] = [
     title: 'a fresh merge',
     prepare: makeRoot,
     operate: (kernel, directory) => merge(kernel, directory, 'one', 'package'),
+    words: (directory) => ['merge', join(directory, 'one'), '--package', 'package'],
+  },
+  {
+    title: 'a merge over existing files',
+    prepare: async (directory) => {
+      await makeRoot(directory)
+      fs.cpSync(join(directory, 'one'), join(directory, 'root'), { recursive: true, verbatimSymlinks: true })
+      write(join(directory, 'root/usr/share/same'), 'same in both', 0o600) // other metadata
+      write(join(directory, 'root/usr/share/becomes-directory'), "the admin's own")
+    },
+    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package', { collisionIgnore: ['**'] }),
+    words: (directory) => ['merge', join(directory, 'one'), '--package', 'package', '--collision-ignore', '**'],
   },
   {
     title: 'an upgrade with removals and changes of type',
@@ -83,6 +99,7 @@ const shortScenarios: readonly Scenario[] = [
       await merge(linuxKernel(), directory, 'one', 'package')
     },
     operate: (kernel, directory) => merge(kernel, directory, 'two', 'package'),
+    words: (directory) => ['merge', join(directory, 'two'), '--package', 'package'],
   },
   {
     title: 'an unmerge',
@@ -92,6 +109,7 @@ const shortScenarios: readonly Scenario[] = [
     },
     operate: async (kernel, directory) =>
       unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
+    words: () => ['unmerge', 'package'],
   },
 ]
 
@@ -113,6 +131,7 @@ const longScenarios: readonly Scenario[] = [
         ],
         ...plain,
       }),
+    words: (directory) => ['merge', `${join(directory, 'two')}=package`, `${join(directory, 'third')}=third`],
   },
 ]
 
@@ -158,4 +177,11 @@ export function mortal(kernel: Kernel = linuxKernel()): {
 /** Names that only a transaction makes. */
 export function stagingNames(directory: string): string[] {
   return [...snapshot(join(directory, 'root')).keys()].filter((name) => name.includes('.rootmerge-'))
+}
+
+/** The scenario of a title. */
+export function scenarioOf(title: string): Scenario {
+  const found = scenarios.find((scenario) => scenario.title === title)
+  if (found === undefined) throw new Error(`no scenario '${title}'`)
+  return found
 }

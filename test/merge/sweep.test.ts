@@ -1,96 +1,14 @@
 // The sweeps: fail, or die, at every single system call of an operation. Afterwards the root is before or after.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { RecoveryPendingError } from '../../src/merge/errors.ts'
-import { type ErrnoName, type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import type { ErrnoName, Kernel } from '../../src/sys/index.ts'
 import { type CountingKernel, Crash, crashAt, failNth } from '../support/kernelDoubles.ts'
-import { withDirectory } from '../support/scratch.ts'
-import { differencesBetween, type Snapshot } from '../support/snapshot.ts'
-import {
-  copyOf,
-  mortal,
-  recordsSnapshot,
-  recover,
-  rootSnapshot,
-  type Scenario,
-  scenarios,
-  stagingNames,
-} from './scenarios.ts'
+import { checkOutcome, type Prepared, tell, withScenario } from './outcome.ts'
+import { copyOf, mortal, recover, type Scenario, scenarioOf, scenarios } from './scenarios.ts'
 
-// A file system in memory: thousands of runs, and syncfs costs nothing there. Power cuts are another test's subject.
 /** The long form goes through every call, the short one through a part of them. */
 const full = process.env.ROOTMERGE_TEST_FULL !== undefined
-
-const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-
-interface Prepared {
-  readonly directory: string
-  readonly work: string
-  readonly before: Sides
-  readonly after: Sides
-}
-
-interface Sides {
-  /** With the times of all directories: an undo puts them back. */
-  readonly exact: Snapshot
-  /** Without them: a finished merge has moved those of the directories that it shares. */
-  readonly loose: Snapshot
-  readonly records: Snapshot
-}
-
-function sidesOf(directory: string): Sides {
-  return {
-    exact: rootSnapshot(directory, true),
-    loose: rootSnapshot(directory, false),
-    records: recordsSnapshot(directory),
-  }
-}
-
-async function withScenario(scenario: Scenario, body: (prepared: Prepared) => Promise<void>): Promise<void> {
-  await withDirectory(async (scratch) => {
-    const directory = join(scratch, 'prepared')
-    const work = join(scratch, 'work')
-    mkdirSync(directory)
-    await scenario.prepare(directory)
-    copyOf(directory, work)
-    const before = sidesOf(work)
-    await scenario.operate(linuxKernel(), work)
-    await body({ directory, work, before, after: sidesOf(work) })
-  }, memory)
-}
-
-/** Demands that the root is the old or the new one, with the records that belong to it, and nothing left over. */
-function checkOutcome(work: string, { before, after }: Prepared, where: string): 'before' | 'after' {
-  assert.deepEqual(stagingNames(work), [], `staging names left ${where}`)
-  const toBefore = [
-    ...differencesBetween(rootSnapshot(work, true), before.exact),
-    ...differencesBetween(recordsWithoutEmpty(recordsSnapshot(work)), recordsWithoutEmpty(before.records)),
-  ]
-  const toAfter = [
-    ...differencesBetween(rootSnapshot(work, false), after.loose),
-    ...differencesBetween(recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
-  ]
-  if (toBefore.length === 0) return 'before'
-  assert.deepEqual(toAfter, [], `neither before (${toBefore.join('; ')}) nor after ${where}`)
-  return 'after'
-}
-
-/** A package's empty record directory says nothing. */
-function recordsWithoutEmpty(records: Snapshot): Snapshot {
-  return new Map(
-    [...records].filter(
-      ([name, line]) => !(line.startsWith('directory') && name !== '' && !records.has(`${name}/record`)),
-    ),
-  )
-}
-
-/** A record's own mtime is of no meaning. */
-function recordTexts(records: Snapshot): Snapshot {
-  return new Map([...recordsWithoutEmpty(records)].map(([name, line]) => [name, line.replace(/mtime=\S+ /, '')]))
-}
 
 /** Runs a scenario once on a fresh copy with a double, and buries the process that it stands for. */
 async function runOnce(scenario: Scenario, prepared: Prepared, double: (kernel: Kernel) => CountingKernel) {
@@ -115,13 +33,13 @@ describe('a merge that dies', function () {
     it(`at any system call of ${scenario.title} is recovered to before or after`, () =>
       withScenario(scenario, async (prepared) => {
         const outcomes = { before: 0, after: 0 }
-        for (let n = 1; ; n += full ? 1 : 2) {
+        for (let n = 1; ; n += full ? 1 : 3) {
           const { seen } = await runOnce(scenario, prepared, (kernel) => crashAt(kernel, n))
           if (seen.hit === undefined) break
           recover(prepared.work)
           outcomes[checkOutcome(prepared.work, prepared, `after dying at call ${n} (${seen.hit})`)]++
         }
-        report(`died at ${outcomes.before + outcomes.after} calls of ${scenario.title}`, outcomes)
+        tell(`died at ${outcomes.before + outcomes.after} calls of ${scenario.title}`, outcomes)
         assert.ok(outcomes.before > 50 && outcomes.after > 5, JSON.stringify(outcomes))
       }))
 
@@ -148,7 +66,7 @@ describe('a merge that dies', function () {
             m += full ? 0 : 6
           }
         }
-        report(`died at ${points} calls of the recovery of ${scenario.title}`)
+        tell(`died at ${points} calls of the recovery of ${scenario.title}`)
         assert.ok(points > 20)
       }))
   }
@@ -162,7 +80,7 @@ describe('a merge whose call fails', function () {
     it(`leaves the root as it was, or is recovered, for every system call of ${scenario.title}`, () =>
       withScenario(scenario, async (prepared) => {
         const outcomes = { before: 0, after: 0, pending: 0, leftOver: 0 }
-        for (let n = 1; ; n += full ? 1 : 2) {
+        for (let n = 1; ; n += full ? 1 : 3) {
           const code = codes[(n >> 1) % codes.length] as ErrnoName
           const { seen, error, leaked, leftOvers } = await runOnce(scenario, prepared, (kernel) =>
             failNth(kernel, n, code),
@@ -185,7 +103,7 @@ describe('a merge whose call fails', function () {
           // An error is told only of a root that did not change; the one exception is told as what it is.
           assert.equal(outcome, error === undefined ? 'after' : 'before', where)
         }
-        report(
+        tell(
           `failed ${outcomes.before + outcomes.after + outcomes.pending + outcomes.leftOver} calls of ${scenario.title}`,
           outcomes,
         )
@@ -196,7 +114,7 @@ describe('a merge whose call fails', function () {
 
 describe('the sweep itself', function () {
   this.timeout(600_000)
-  const upgrade = scenarios[1] as Scenario
+  const upgrade = scenarioOf('an upgrade with removals and changes of type')
 
   /** How many points of dying leave a root that is neither before nor after, with a kernel that lies. */
   async function brokenPoints(lie: (kernel: Kernel) => Kernel): Promise<number> {
@@ -230,7 +148,3 @@ describe('the sweep itself', function () {
     assert.ok(broken > 0, `only ${broken} points were noticed`)
   })
 })
-
-function report(line: string, outcomes?: Record<string, number>): void {
-  process.stdout.write(`      ${line}${outcomes === undefined ? '' : `: ${JSON.stringify(outcomes)}`}\n`)
-}

@@ -1,0 +1,104 @@
+// What the sweeps demand of a root after an accident: before or after, with the records that belong to it, nothing
+// left over. Compared by node:fs and getfattr alone.
+
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { verifyPackages } from '../../src/merge/engine.ts'
+import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import { withDirectory } from '../support/scratch.ts'
+import { differencesBetween, type Snapshot } from '../support/snapshot.ts'
+import { contextOf, copyOf, recordsSnapshot, rootSnapshot, type Scenario, stagingNames } from './scenarios.ts'
+
+/** A file system in memory: thousands of runs, and syncfs costs nothing there. */
+export const memory: string = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** A scenario's root as it is before the operation, and what it looks like on both sides of it. */
+export interface Prepared {
+  readonly directory: string
+  readonly work: string
+  readonly before: Sides
+  readonly after: Sides
+}
+
+/** A root as it looks at one moment. */
+export interface Sides {
+  /** With the times of all directories: an undo puts them back. */
+  readonly exact: Snapshot
+  /** Without them: a finished merge has moved those of the directories that it shares. */
+  readonly loose: Snapshot
+  readonly records: Snapshot
+}
+
+/** Looks at the root in a directory. */
+export function sidesOf(directory: string): Sides {
+  return {
+    exact: rootSnapshot(directory, true),
+    loose: rootSnapshot(directory, false),
+    records: recordsSnapshot(directory),
+  }
+}
+
+/** Prepares a scenario in a new directory, and runs it once to know what is after it. */
+export async function withScenario(
+  scenario: Scenario,
+  body: (prepared: Prepared) => Promise<void>,
+  parent: string = memory,
+): Promise<void> {
+  await withDirectory(async (scratch) => {
+    const directory = join(scratch, 'prepared')
+    const work = join(scratch, 'work')
+    mkdirSync(directory)
+    await scenario.prepare(directory)
+    copyOf(directory, work)
+    const before = sidesOf(work)
+    await scenario.operate(linuxKernel(), work)
+    await body({ directory, work, before, after: sidesOf(work) })
+  }, parent)
+}
+
+/** Demands that the root is the old or the new one, with the records that belong to it, and nothing left over. */
+export function checkOutcome(
+  work: string,
+  { before, after }: Pick<Prepared, 'before' | 'after'>,
+  where: string,
+): 'before' | 'after' {
+  assert.deepEqual(stagingNames(work), [], `staging names left ${where}`)
+  const toBefore = [
+    ...differencesBetween(rootSnapshot(work, true), before.exact),
+    ...differencesBetween(recordsWithoutEmpty(recordsSnapshot(work)), recordsWithoutEmpty(before.records)),
+  ]
+  const toAfter = [
+    ...differencesBetween(rootSnapshot(work, false), after.loose),
+    ...differencesBetween(recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
+  ]
+  if (toBefore.length === 0) return 'before'
+  assert.deepEqual(toAfter, [], `neither before (${toBefore.join('; ')}) nor after ${where}`)
+  return 'after'
+}
+
+/** Demands that every package is as its record says. */
+export async function checkRecords(work: string, where: string, kernel: Kernel = linuxKernel()): Promise<void> {
+  const differing = await verifyPackages(contextOf(kernel), { root: join(work, 'root') })
+  assert.deepEqual(differing, [], `a record does not agree ${where}`)
+}
+
+/** A package's empty record directory says nothing. */
+function recordsWithoutEmpty(records: Snapshot): Snapshot {
+  return new Map(
+    [...records].filter(
+      ([name, line]) => !(line.startsWith('directory') && name !== '' && !records.has(`${name}/record`)),
+    ),
+  )
+}
+
+/** A record's own mtime is of no meaning. */
+function recordTexts(records: Snapshot): Snapshot {
+  return new Map([...recordsWithoutEmpty(records)].map(([name, line]) => [name, line.replace(/mtime=\S+ /, '')]))
+}
+
+/** A line for the log of a test run. */
+export function tell(line: string, counts?: Readonly<Record<string, number>>): void {
+  process.stdout.write(`      ${line}${counts === undefined ? '' : `: ${JSON.stringify(counts)}`}\n`)
+}
