@@ -38,6 +38,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['src/merge/ownersIndex.ts'],
   micromatch: ['src/movefile/policy.ts', 'src/merge'],
   commander: ['src/cli'],
+  'log-update': ['src/cli/progress.ts'],
 }
 
 /** Files of a lower layer that others may import beside its index. */
@@ -128,6 +129,17 @@ describe('the rules of the house', () => {
         .map((target) => `${file.path} imports ${target}`),
     )
     assert.deepEqual(wrong, [])
+  })
+
+  it('the command loads the layers below only when it needs them: --help must not wait for the engine', () => {
+    const eager = code
+      .filter(({ path }) => path.startsWith('src/cli/'))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/^import (?!type)[^'"]*?from '(\.\.\/[^']+)'/gm)].map(
+          (match) => `${path} imports ${match[1]}`,
+        ),
+      )
+    assert.deepEqual(eager, [])
   })
 
   it('a package that is imported by a variable is named only where it belongs', () => {

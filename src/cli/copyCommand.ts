@@ -1,19 +1,15 @@
 // rootmerge copy
 
 import { Command, InvalidArgumentError, Option } from 'commander'
-import {
-  type CopyFileOptions,
-  type CopyRange,
-  type CopyReport,
-  chain,
-  copyFile,
-  type Method,
-} from '../filecopy/index.ts'
-import { copyTree } from '../movefile/index.ts'
+import type { CopyFileOptions, CopyRange, CopyReport, Method } from '../filecopy/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
+import { withExamples } from './help.ts'
 import { formatBytes, print, printEvent, say } from './output.ts'
-import { cancellable } from './signals.ts'
+import { watched } from './watched.ts'
+
+/** In the order of the chain; a list here, so that --help does without the engine. */
+const methods: readonly Method[] = ['reflink', 'copy_file_range', 'sendfile', 'read_write']
 
 type Choice = 'auto' | 'always' | 'never'
 
@@ -38,13 +34,13 @@ export function copyCommand(): Command {
   const choices = (flags: string, description: string, values: readonly string[]) =>
     new Option(flags, description).choices(values)
   const bytes = (flags: string, description: string) => new Option(flags, description).argParser(bytesOf)
-  return new Command('copy')
+  const command = new Command('copy')
     .description('Copy the contents of a file: shared, or by the cheapest calls that work, with its holes.')
     .argument('<source>', 'a file, a pipe, a block device, or - for standard input')
     .argument('<target>', 'made if it is not there')
     .option('-a, --archive', 'copy a file or a tree with all its metadata; it appears at once or not at all')
     .option('--preserve', 'the same as --archive')
-    .addOption(new Option('--methods <list>', `in this order: ${chain.join(',')}; or fastest`).argParser(methodsOf))
+    .addOption(new Option('--methods <list>', `in this order: ${methods.join(',')}; or fastest`).argParser(methodsOf))
     .addOption(choices('--reflink <when>', 'share extents with the source', ['auto', 'always', 'never']))
     .addOption(choices('--sparse <when>', 'make holes', ['auto', 'always', 'never']))
     .addOption(choices('--on-change <what>', 'if the source changes meanwhile', ['report', 'fail', 'ignore']))
@@ -56,28 +52,32 @@ export function copyCommand(): Command {
     .option('--debug', 'say which method copied what, and why others did not')
     .option('--json', 'print one event per line')
     .action(run)
+  return withExamples(
+    command,
+    { purpose: 'a file, its holes kept, shared where that is possible', line: 'copy disk.img copy.img' },
+    { purpose: 'which method moved what, and why others did not', line: 'copy disk.img /mnt/disk.img --debug' },
+    { purpose: 'a tree with owners, times, attributes and links', line: 'copy -a tree /mnt/tree' },
+    {
+      purpose: 'into the second mebibyte of an image, and not further',
+      line: 'copy boot.bin disk.img --target-offset 1M --window 2M',
+    },
+  )
 }
 
 async function run(source: Name, target: Name, flags: CopyFlags, command: Command): Promise<void> {
   if (flags.archive || flags.preserve) return archive(source, target, flags, command)
   const from = source === '-' ? 0 : pathOf(source)
-  const progress = flags.json ? undefined : progressLine()
-  const watching = progress && { onProgress: progress.show }
-  const report = await cancellable((signal) =>
-    copyFile(from, pathOf(target), { ...optionsOf(flags), ...watching, signal }),
-  ).finally(progress?.clear)
+  const { copyFile } = await import('../filecopy/index.ts')
+  const { report } = await watched({ quiet: flags.json === true }, ({ signal, onProgress }) =>
+    copyFile(from, pathOf(target), {
+      ...optionsOf(flags),
+      signal,
+      onProgress: (bytes) => onProgress({ phase: 'copy', entries: 0, bytes }),
+    }),
+  )
   if (flags.json) printEvent('copied', report)
   if (flags.debug && !flags.json) for (const line of describe(report)) print(line)
   if (report.changed) say('rootmerge: the source changed while it was copied')
-}
-
-/** A line that says how far it is, on a terminal only. */
-function progressLine(): { show(bytes: number): void; clear(): void } | undefined {
-  if (!process.stderr.isTTY) return undefined
-  return {
-    show: (bytes) => process.stderr.write(`\rcopied ${formatBytes(bytes)}\x1b[K`),
-    clear: () => process.stderr.write('\r\x1b[K'),
-  }
 }
 
 async function archive(source: Name, target: Name, flags: CopyFlags, command: Command): Promise<void> {
@@ -85,7 +85,14 @@ async function archive(source: Name, target: Name, flags: CopyFlags, command: Co
     command.error('error: --archive copies all of it as it is: it takes no range and no --on-change')
   }
   const options = { ...howOf(flags), noReplace: flags.exclusive === true }
-  const report = await cancellable((signal) => copyTree(pathOf(source), pathOf(target), { ...options, signal }))
+  const { copyTree } = await import('../movefile/index.ts')
+  const { report } = await watched({ quiet: flags.json === true }, ({ signal, onProgress }) =>
+    copyTree(pathOf(source), pathOf(target), {
+      ...options,
+      signal,
+      onProgress: (progress) => onProgress({ phase: 'copy', ...progress }),
+    }),
+  )
   if (flags.json) printEvent('copied', report)
   if (flags.debug && !flags.json && report.copy !== undefined) for (const line of describe(report.copy)) print(line)
 }
@@ -126,7 +133,7 @@ function describe(report: Pick<CopyReport, 'bytes' | 'holes' | 'bytesByMethod'> 
 function methodsOf(text: string): readonly Method[] | 'fastest' {
   if (text === 'fastest') return text
   const names = text.split(',')
-  const unknown = names.find((name) => !chain.includes(name as Method))
+  const unknown = names.find((name) => !methods.includes(name as Method))
   if (unknown !== undefined) throw new InvalidArgumentError(`There is no method ${unknown}.`)
   return names as Method[]
 }

@@ -26,6 +26,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   ERR_ROOTMERGE_INVALID_ARGUMENT: exitCodes.usage,
   ERR_ROOTMERGE_RECOVERY_PENDING: exitCodes.recoveryPending,
   ERR_ROOTMERGE_UNSUPPORTED_PLATFORM: exitCodes.system,
+  ERR_ROOTMERGE_NO_SPACE: exitCodes.system,
 }
 
 /** The exit code that an error means. */

@@ -1,10 +1,10 @@
 // rootmerge list, rootmerge owner
 
 import { type Command, Option } from 'commander'
-import { list, listEntries, owner, readContents, readRecord } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
 import { exitCodes } from './exitCodes.ts'
+import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 
@@ -12,7 +12,7 @@ type Format = 'paths' | 'mtree' | 'contents'
 
 /** rootmerge list */
 export function listCommand(): Command {
-  return rootCommand('list')
+  const command = rootCommand('list')
     .description('List the packages of a root, or what one of them owns.')
     .argument('[name]', "a package's name")
     .addOption(
@@ -22,6 +22,7 @@ export function listCommand(): Command {
     )
     .action(async (name: Name | undefined, flags: RootFlags & { format: Format }) => {
       if (name === undefined) return printPackages(flags)
+      const { listEntries, readContents, readRecord } = await import('../merge/index.ts')
       if (flags.format !== 'paths') {
         const read = flags.format === 'mtree' ? readRecord : readContents
         process.stdout.write(await read({ ...rootOptions(flags), package: name }))
@@ -32,9 +33,16 @@ export function listCommand(): Command {
         else print(`/${entry.name}`)
       }
     })
+  return withExamples(
+    command,
+    { purpose: 'the packages of the running system', line: 'list' },
+    { purpose: 'every name that a package owns', line: 'list hello-1.0' },
+    { purpose: 'its record, for mtree and bsdtar', line: 'list hello-1.0 --format mtree' },
+  )
 }
 
 async function printPackages(flags: RootFlags): Promise<void> {
+  const { list } = await import('../merge/index.ts')
   for (const name of await list(rootOptions(flags))) {
     if (flags.json) printEvent('package', { package: name })
     else print(name)
@@ -43,10 +51,11 @@ async function printPackages(flags: RootFlags): Promise<void> {
 
 /** rootmerge owner */
 export function ownerCommand(): Command {
-  return rootCommand('owner')
+  const command = rootCommand('owner')
     .description('Say which packages own names. Exits with 1 when nobody owns any of them.')
     .argument('<path...>', 'paths inside the root, or glob patterns')
     .action(async (paths: Name[], flags: RootFlags) => {
+      const { owner } = await import('../merge/index.ts')
       const found = await owner({ ...rootOptions(flags), names: paths.map(pathOf) })
       for (const { name, packages } of found) {
         if (flags.json) printEvent('owner', { name, packages })
@@ -54,4 +63,9 @@ export function ownerCommand(): Command {
       }
       if (found.every(({ packages }) => packages.length === 0)) process.exitCode = exitCodes.refused
     })
+  return withExamples(
+    command,
+    { purpose: 'whose is this file', line: 'owner /usr/bin/hello' },
+    { purpose: 'every owned name of a pattern', line: "owner '/usr/share/man/**/hello*'" },
+  )
 }

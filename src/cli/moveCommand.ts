@@ -1,19 +1,14 @@
 // rootmerge move
 
 import { Command, Option } from 'commander'
-import {
-  type Durability,
-  describeLoss,
-  type MoveFileOptions,
-  type MoveReport,
-  moveFile,
-  moveFiles,
-} from '../movefile/index.ts'
-import { displayName, type Name } from '../sys/index.ts'
+import type { Durability, MoveFileOptions, MoveReport } from '../movefile/index.ts'
+import type { Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
 import { exitCodeOf } from './exitCodes.ts'
+import { withExamples } from './help.ts'
+import { counted } from './measures.ts'
 import { formatBytes, print, printError, printEvent, say } from './output.ts'
-import { cancellable } from './signals.ts'
+import { watched } from './watched.ts'
 
 interface MoveFlags {
   readonly replace: boolean
@@ -32,7 +27,7 @@ interface MoveFlags {
 export function moveCommand(): Command {
   const choices = (flags: string, description: string, values: readonly string[]) =>
     new Option(flags, description).choices(values)
-  return new Command('move')
+  const command = new Command('move')
     .description(
       'Move any object, a tree too, with everything that belongs to it; the target is old or new, never less.',
     )
@@ -53,6 +48,15 @@ export function moveCommand(): Command {
     .option('--verbose', 'say how it was done')
     .option('--json', 'print one event per line')
     .action(run)
+  return withExamples(
+    command,
+    { purpose: 'a file, also to another file system', line: 'move ./hello /usr/bin/hello' },
+    {
+      purpose: 'a tree that may lose an owner or attribute on the way',
+      line: 'move tree /mnt/tree --metadata best-effort',
+    },
+    { purpose: 'many into one directory', line: 'move --target-directory /usr/bin one two three' },
+  )
 }
 
 async function run(words: readonly Name[], flags: MoveFlags, command: Command): Promise<void> {
@@ -60,27 +64,38 @@ async function run(words: readonly Name[], flags: MoveFlags, command: Command): 
   const [source, target, ...more] = words
   if (source === undefined || target === undefined || more.length > 0)
     return command.error('error: a source and a target are wanted, or --target-directory')
-  const report = await cancellable((signal) =>
-    moveFile(pathOf(source), pathOf(target), { ...optionsOf(flags), signal }),
+  const { moveFile } = await import('../movefile/index.ts')
+  const { report } = await watched({ quiet: flags.json === true }, ({ signal, onProgress }) =>
+    moveFile(pathOf(source), pathOf(target), {
+      ...optionsOf(flags),
+      signal,
+      onProgress: (progress) => onProgress({ phase: 'move', ...progress }),
+    }),
   )
-  tell(report, flags)
+  await tell(report, flags)
 }
 
 /** The exit code is that of the first source that stayed where it was; the others have moved. */
 async function moveInto(sources: readonly Name[], directory: Name, flags: MoveFlags): Promise<void> {
-  const moved = await cancellable((signal) =>
+  const { moveFiles } = await import('../movefile/index.ts')
+  const { report: moved } = await watched({ quiet: flags.json === true }, ({ signal }) =>
     moveFiles(sources.map(pathOf), pathOf(directory), { ...optionsOf(flags), signal }),
   )
   for (const [number, result] of moved.entries()) {
-    if (result.status === 'fulfilled') tell(result.value, flags, sources[number])
+    if (result.status === 'fulfilled') await tell(result.value, flags, sources[number])
     else {
-      printError(result.reason)
-      process.exitCode ??= exitCodeOf(result.reason)
+      const exitCode = exitCodeOf(result.reason)
+      printError(result.reason, { json: flags.json === true, exitCode })
+      process.exitCode ??= exitCode
     }
   }
 }
 
-function tell(report: MoveReport, flags: MoveFlags, source?: Name): void {
+async function tell(report: MoveReport, flags: MoveFlags, source?: Name): Promise<void> {
+  const [{ displayName }, { describeLoss }] = await Promise.all([
+    import('../sys/index.ts'),
+    import('../movefile/index.ts'),
+  ])
   const name = source === undefined ? undefined : displayName(source)
   if (flags.json) return printEvent('moved', { ...(name !== undefined && { source: name }), ...report })
   for (const loss of report.lost) say(`rootmerge: not kept: ${describeLoss(loss)}`)
@@ -102,5 +117,5 @@ function optionsOf(flags: MoveFlags): MoveFileOptions {
 
 function describe({ method, copy }: MoveReport): string {
   if (copy === undefined) return method === 'rename' ? 'renamed' : 'linked'
-  return `copied ${copy.entries} ${copy.entries === 1 ? 'object' : 'objects'}, ${formatBytes(copy.bytes)}`
+  return `copied ${counted(copy.entries, 'object')}, ${formatBytes(copy.bytes)}`
 }

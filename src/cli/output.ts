@@ -2,6 +2,8 @@
 
 import { styleText } from 'node:util'
 
+export { formatBytes } from './measures.ts'
+
 /** How much to print, and in which form. */
 export interface OutputOptions {
   readonly json?: boolean
@@ -9,35 +11,69 @@ export interface OutputOptions {
   readonly verbose?: boolean
 }
 
+/**
+ * The version of the events that --json prints; docs/events.schema.json describes them.
+ *
+ * New events and new members do not change it: a reader skips what it does not know. What would break a reader does.
+ */
+export const eventVersion = 1
+
 /** Prints a line of a result. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-/** Prints one event, one line of JSON; bigints as decimal text. */
+/** Prints one event, one line of JSON; bigints as decimal text, bytes in base64. */
 export function printEvent(event: string, facts: object): void {
-  const replacer = (_: string, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)
-  print(JSON.stringify({ event, ...facts }, replacer))
+  print(JSON.stringify({ event, version: eventVersion, ...facts }, (_, value: unknown) => plain(value)))
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  return value
+}
+
+/** Where lines for people go: over a progress line, where there is one. */
+let teller = (line: string): void => {
+  process.stderr.write(`${line}\n`)
 }
 
 /** Says something that is not a result. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`)
+  teller(line)
 }
 
-/** An error without a stack trace: what happened, and what to do. */
-export function printError(error: unknown): void {
+/** Something else shows lines from now on, until what is returned is called. */
+export function tellBy(other: (line: string) => void): () => void {
+  const before = teller
+  teller = other
+  return () => {
+    teller = before
+  }
+}
+
+/** An error without a stack trace: what happened, and what to do; with --json as the last event too. */
+export function printError(error: unknown, { json, exitCode }: { json: boolean; exitCode: number }): void {
   const { message, hint } = error as { message?: string; hint?: string }
+  if (json) printEvent('error', { ...factsOfError(error), exitCode })
   say(`${styleText('red', 'rootmerge:', { stream: process.stderr })} ${message ?? String(error)}`)
   if (hint !== undefined) say(`  ${hint}`)
   if (process.env.ROOTMERGE_DEBUG && error instanceof Error) say(error.stack ?? '')
 }
 
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+/** What an error knows, as its own members say it: code, errno, syscall, path, hint, the names concerned. */
+function factsOfError(error: unknown): object {
+  const { cause: _, ...members } = Object.fromEntries(Object.entries(error as object))
+  const { name, message } = error as { name?: string; message?: string }
+  return { name: name ?? 'Error', message: message ?? String(error), ...members }
+}
 
-/** A number of bytes as a person reads it. */
-export function formatBytes(bytes: number): string {
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
-  const value = bytes / 1024 ** power
-  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
+/** A reader that has seen enough (`rootmerge list | head`) is no failure: what is left to print is dropped. */
+export function toleratesClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }

@@ -1,7 +1,8 @@
 // rootmerge recover
 
 import type { Command } from 'commander'
-import { type RecoveryAction, recover } from '../merge/index.ts'
+import type { RecoveryAction } from '../merge/index.ts'
+import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 
@@ -15,16 +16,23 @@ const told: Readonly<Record<RecoveryAction, string>> = {
 
 /** rootmerge recover */
 export function recoverCommand(): Command {
-  return rootCommand('recover')
+  const command = rootCommand('recover')
     .description(
       'Finish or undo a transaction that was left behind. Every other command that changes a root does so too.',
     )
     .option('--undo', 'undo a committed transaction instead of finishing it')
     .action(async (flags: RootFlags & { undo?: boolean }) => {
+      const { recover } = await import('../merge/index.ts')
       const report = await recover({ ...rootOptions(flags), undo: flags.undo ?? false })
       if (flags.json) return printEvent('recover', report)
       if (flags.quiet) return
       print(report.packages.length > 0 ? `${report.packages.join(', ')}: ${told[report.action]}` : told[report.action])
       for (const { name, reason } of report.leftOvers) print(`  left over ${name}: ${reason}`)
     })
+  return withExamples(
+    command,
+    { purpose: 'after a crash or a power cut', line: 'recover' },
+    { purpose: 'a system that does not start, from outside', line: 'recover --root /mnt' },
+    { purpose: 'back to the state before, where the new one cannot be reached', line: 'recover --undo' },
+  )
 }

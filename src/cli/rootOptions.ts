@@ -21,7 +21,7 @@ export function rootCommand(name: string): Command {
     .addOption(new Option('--lock-wait <seconds>', 'wait for another writer').argParser(numberOf))
     .option('--json', 'print one event per line')
     .option('--quiet', 'print errors only')
-    .option('--verbose', 'print more')
+    .option('--verbose', 'say how each file was copied, and why')
 }
 
 /** The library's options of these flags. */

@@ -1,10 +1,12 @@
 // Ctrl-C, SIGTERM and SIGHUP undo what is running; a second one ends the process by the default handler.
 
 import { constants } from 'node:os'
+import { say } from './output.ts'
 
 /** Why an operation was cancelled. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
+  readonly code = 'ERR_ROOTMERGE_INTERRUPTED'
   /** The signal's number. */
   readonly number: number
 
@@ -24,10 +26,13 @@ export async function cancellable<T>(operation: (signal: AbortSignal) => Promise
   const cancel = (signal: NodeJS.Signals) => {
     stopListening() // the next one has its default effect
     controller.abort(new Interrupted(signal))
+    say(`rootmerge: ${signal}: undoing … (again: ends at once, the next run recovers)`)
   }
   for (const signal of signals) process.on(signal, cancel)
   try {
-    return await operation(controller.signal)
+    const result = await operation(controller.signal)
+    if (controller.signal.aborted) say('rootmerge: it came too late: everything was done already')
+    return result
   } finally {
     stopListening()
   }

@@ -1,12 +1,13 @@
 // rootmerge verify
 
 import { type Command, Option } from 'commander'
-import { differences, type VerifiedEntry, verify } from '../merge/index.ts'
+import type { VerifiedEntry } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { exitCodes } from './exitCodes.ts'
+import { withExamples, withNotes } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
-import { cancellable } from './signals.ts'
+import { watched } from './watched.ts'
 
 /** One letter a column, as rpm -V has them: size, mode, digest, device, link, user, group, time, and X for attributes. */
 const letters = 'SM5DLUGTX'
@@ -18,31 +19,36 @@ interface VerifyFlags extends RootFlags {
 
 /** rootmerge verify */
 export function verifyCommand(): Command {
-  return rootCommand('verify')
+  const command = rootCommand('verify')
     .description('Compare what packages own with their records. Exits with 1 when something differs.')
     .argument('[name...]', "the packages' names (default: all)")
     .option('--fast', 'compare everything but the contents of files')
     .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
-    .addHelpText(
-      'after',
-      `\nColumns are ${letters}: size mode digest device link user group time xattrs; a dot is equal.`,
-    )
-    .action(async (packages: Name[], flags: VerifyFlags) => {
-      const jobs = flags.jobs === undefined ? {} : { jobs: flags.jobs }
-      const options = { ...rootOptions(flags), packages, digests: flags.fast !== true, ...jobs }
-      const found = await cancellable((signal) => verify({ ...options, signal }))
-      for (const entry of found) {
-        if (flags.json) printEvent('differs', entry)
-        else if (!flags.quiet) print(`${columns(entry)}  ${entry.name} (${entry.package})`)
-      }
-      if (flags.json) printEvent('verify', { differing: found.length })
-      else if (!flags.quiet && found.length === 0) print('everything is as recorded')
-      if (found.length > 0) process.exitCode = exitCodes.refused
-    })
+    .action(run)
+  withNotes(command, `Columns are ${letters}: size mode digest device link user group time xattrs; a dot is equal.`)
+  return withExamples(
+    command,
+    { purpose: 'is everything as it was installed', line: 'verify' },
+    { purpose: 'one package, without reading its files', line: 'verify hello-1.0 --fast' },
+    { purpose: 'names alone, for a script', line: 'verify --json | jq -r \'select(.event == "differs").name\'' },
+  )
 }
 
-function columns({ differences: found }: VerifiedEntry): string {
-  if (found.includes('missing')) return 'missing  '
-  if (found.includes('type')) return 'type     '
-  return differences.map((difference, index) => (found.includes(difference) ? letters[index] : '.')).join('')
+async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
+  const { differences, verify } = await import('../merge/index.ts')
+  const columns = ({ differences: found }: VerifiedEntry) => {
+    if (found.includes('missing')) return 'missing  '
+    if (found.includes('type')) return 'type     '
+    return differences.map((difference, index) => (found.includes(difference) ? letters[index] : '.')).join('')
+  }
+  const jobs = flags.jobs === undefined ? {} : { jobs: flags.jobs }
+  const options = { ...rootOptions(flags), packages, digests: flags.fast !== true, ...jobs }
+  const { report: found, phases } = await watched(flags, (watching) => verify({ ...options, ...watching }))
+  for (const entry of found) {
+    if (flags.json) printEvent('differs', entry)
+    else if (!flags.quiet) print(`${columns(entry)}  ${entry.name} (${entry.package})`)
+  }
+  if (flags.json) printEvent('verify', { differing: found.length, phases })
+  else if (!flags.quiet && found.length === 0) print('everything is as recorded')
+  if (found.length > 0) process.exitCode = exitCodes.refused
 }

@@ -2,6 +2,7 @@
 
 import {
   callEngine,
+  displayName,
   type EngineContext,
   type EngineOptions,
   engineContext,
@@ -113,7 +114,10 @@ function copyDescriptors(
 
 /** For callEngine only. */
 export function copyNamedEngine(context: EngineContext, { names, options }: NamesArgument): CopyReport {
-  return copyNamed(watchedCopier(context), context.kernel, names, options)
+  const report = copyNamed(watchedCopier(context), context.kernel, names, options)
+  const [source] = names
+  context.tellCopy?.(typeof source === 'number' ? `descriptor ${source}` : displayName(source), report)
+  return report
 }
 
 /** For callEngine only. */

@@ -59,6 +59,7 @@ function stageAll(
     totals,
     beforeEntry: () => engine.cancel.check(),
     onEntry: (bytes: number) => meter.addEntry(bytes),
+    tellCopy: engine.tellCopy,
   }
   const { steps, recordedOf } = stagePlan(input, plan, area)
   const write = (packageName: string, bytes: Iterable<Buffer>) =>

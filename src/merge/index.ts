@@ -4,6 +4,7 @@
 import { NoMethodError, NotCopyableError, SameFileError, SourceChangedError } from '../filecopy/index.ts'
 import { MetadataLostError, MountPointError, SourceReplacedError, StagingTakenError } from '../movefile/index.ts'
 import { callEngine } from '../sys/engineThread.ts'
+import { publish } from '../sys/index.ts'
 import { mergeErrors } from './errors.ts'
 import type {
   ListedEntry,
@@ -132,9 +133,17 @@ const errors = [
 
 function call<Result>(name: string, given: object): Promise<Result> {
   const { signal, onProgress, ...options } = given as Watching
-  const watching = {
-    ...(signal && { signal }),
-    ...(onProgress && { onProgress: onProgress as (progress: unknown) => void }),
-  }
+  const watching = { ...(signal && { signal }), onProgress: tellingPhases(name, onProgress) }
   return callEngine<Result>(engine, name, options, { ...watching, errors })
+}
+
+/** Passes progress on, and publishes each new phase to the diagnostics channel `rootmerge:phase`. */
+function tellingPhases(operation: string, onProgress: Watching['onProgress']): (progress: unknown) => void {
+  let phase: string | undefined
+  return (told) => {
+    const progress = told as MergeProgress
+    if (progress.phase !== phase) publish('phase', { operation, phase: progress.phase })
+    phase = progress.phase
+    onProgress?.(progress)
+  }
 }

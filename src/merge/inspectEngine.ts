@@ -1,6 +1,6 @@
 // Listing, asking for owners, recovering: synchronous, for the engine's thread.
 
-import micromatch from 'micromatch'
+import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
 import { eachLiveName } from './liveNames.ts'
@@ -12,6 +12,8 @@ import { type RecoveryReport, recoverRoot } from './recover.ts'
 import { refreshIndex } from './refreshIndex.ts'
 import { inSession, type RootOptions, reading } from './session.ts'
 import { lockRoot, type State } from './state.ts'
+
+const require: NodeJS.Require = createRequire(import.meta.url)
 
 /** The packages of a root, or the entries of one. */
 export function listPackages(engine: EngineContext, options: RootOptions): string[] {
@@ -60,7 +62,8 @@ export function findOwners(
 
 /** Every recorded name that matches, in byte order; this reads the names of all records. */
 function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name): OwnedName[] {
-  const matches = micromatch.matcher(pattern, { dot: true })
+  const { matcher } = require('micromatch') as typeof import('micromatch')
+  const matches = matcher(pattern, { dot: true })
   const eachName = eachLiveName(state)
   const found = new Map<Name, Set<string>>()
   for (const packageName of state.packageNames()) {

@@ -1,13 +1,17 @@
 // Ownership that passes from one package to another, where the caller allows it by name.
 
-import micromatch from 'micromatch'
+import { createRequire } from 'node:module'
 import { type Name, toName } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
 import type { PackageRecord } from './record.ts'
 
+const require: NodeJS.Require = createRequire(import.meta.url)
+
 /** Whether a name is one of those whose collisions are allowed. */
 export function collisionMatcher(patterns: readonly string[]): (name: Name) => boolean {
-  const matchers = patterns.map((pattern) => micromatch.matcher(toName(pattern).replace(/^\/+/, ''), { dot: true }))
+  if (patterns.length === 0) return () => false
+  const { matcher } = require('micromatch') as typeof import('micromatch')
+  const matchers = patterns.map((pattern) => matcher(toName(pattern).replace(/^\/+/, ''), { dot: true }))
   return (name) => matchers.some((matches) => matches(name))
 }
 

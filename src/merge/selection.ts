@@ -2,7 +2,8 @@
 //
 // Names and patterns are latin1 strings of their bytes, so that no name is lost; `?` and `[…]` match a byte.
 
-import fastGlob, { type FileSystemAdapter } from 'fast-glob'
+import { createRequire } from 'node:module'
+import type { FileSystemAdapter } from 'fast-glob'
 import { baseName, type FileType, joinName, type Kernel, type Name, parentName, toName } from '../sys/index.ts'
 import type { Root } from './root.ts'
 
@@ -14,10 +15,14 @@ export interface SelectionOptions {
   readonly exclude?: readonly string[]
 }
 
+// Loaded when there are patterns: it takes longer than a small merge.
+const require: NodeJS.Require = createRequire(import.meta.url)
+
 /** The names of a tree that are selected, with the directories above them; undefined when all are. */
 export function selectNames(tree: Root, { include, exclude }: SelectionOptions): ReadonlySet<Name> | undefined {
   if (include === undefined && exclude === undefined) return undefined
-  const found = fastGlob.sync((include ?? ['**']).map(toName), {
+  const { sync } = require('fast-glob') as typeof import('fast-glob')
+  const found = sync((include ?? ['**']).map(toName), {
     cwd: top,
     ignore: (exclude ?? []).map(toName),
     fs: adapterOf(tree),

@@ -9,6 +9,7 @@ import {
   type StagedObject,
   withDescriptor,
 } from '../movefile/index.ts'
+import type { EngineContext } from '../sys/engineThread.ts'
 import {
   baseName,
   displayName,
@@ -52,6 +53,8 @@ export interface StageInput {
   readonly totals: CopyTotals
   readonly beforeEntry: () => void
   readonly onEntry: (bytes: number) => void
+  /** Told how the contents of each file came over, where somebody listens. */
+  readonly tellCopy?: EngineContext['tellCopy']
 }
 
 /** What staging made of a plan. */
@@ -170,6 +173,7 @@ class Staging {
     const { mover } = this.#input
     const staged = mover.stageCopy(from.image.place(entry.name), place, { stat: entry.stat })
     this.#count(staged)
+    if (staged.copy !== undefined) this.#input.tellCopy?.(displayName(entry.name), staged.copy)
     this.#recordStaged(planned, staged, place)
   }
 

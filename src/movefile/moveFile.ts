@@ -1,8 +1,8 @@
 // The public surface for one object: paths in, a report out, the engine in a worker thread.
 
-import { callEngine, type EngineContext, SyscallError, toName } from '../sys/index.ts'
+import { callEngine, displayName, type EngineContext, SyscallError, toName } from '../sys/index.ts'
 import { answeringFilter, answerMemory, askingFilter, type Filter, type FilterQuestion } from './filterQuestions.ts'
-import type { MoveReport } from './mover.ts'
+import type { MoveReport, Mover } from './mover.ts'
 import { withPlaces } from './paths.ts'
 import { type MoveProgress, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
 
@@ -112,7 +112,7 @@ export function moveInThread(context: EngineContext, request: Request): MoveRepo
     if (only !== undefined && context.kernel.statat(from.directory, from.name).type !== only) {
       throw new SyscallError('ENOTDIR', 'renameat2', source, target)
     }
-    return withMover(context, request, (mover) => mover.move(from, to, { ...placement, hardlinkCandidates }))
+    return tellingCopy(context, request, (mover) => mover.move(from, to, { ...placement, hardlinkCandidates }))
   })
 }
 
@@ -123,6 +123,13 @@ export function copyInThread(context: EngineContext, request: Request): MoveRepo
   return withPlaces(kernel, [source, target], ([from, to]) => {
     if (from === undefined || to === undefined) throw new TypeError('a copy needs a source and a target')
     const filter = memory && askingFilter(memory, (question) => context.report(question), cancel)
-    return withMover(context, request, (mover) => mover.copy(from, to, { ...placement, filter }))
+    return tellingCopy(context, request, (mover) => mover.copy(from, to, { ...placement, filter }))
   })
+}
+
+/** As withMover; whoever listens hears how the contents came over. */
+function tellingCopy(context: EngineContext, request: Request, work: (mover: Mover) => MoveReport): MoveReport {
+  const report = withMover(context, request, work)
+  if (report.copy !== undefined) context.tellCopy?.(displayName(request.source), report.copy)
+  return report
 }

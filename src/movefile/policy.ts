@@ -1,6 +1,6 @@
 // What of an object's metadata is kept, and what happens when some of it cannot be.
 
-import micromatch from 'micromatch'
+import { createRequire } from 'node:module'
 import type { FileType, Name } from '../sys/index.ts'
 
 /** What a caller may ask for. */
@@ -44,11 +44,19 @@ export const defaultExcludedXattrs: readonly string[] = [
   'user.xdg.*',
 ]
 
-/** Decides what `options` leave open, and compiles the patterns. */
+// Loaded for the first attribute that is seen: most files have none.
+const require: NodeJS.Require = createRequire(import.meta.url)
+
+/** As fnmatch(3) has it: a star matches dots and slashes too, a backslash and braces are themselves. */
+function compile(patterns: readonly string[]): ((attribute: Name) => boolean)[] {
+  const { matcher } = require('micromatch') as typeof import('micromatch')
+  return patterns.map((pattern) => matcher(pattern, { bash: true, dot: true, nobrace: true }))
+}
+
+/** Decides what `options` leave open. */
 export function metadataPolicy(options: MetadataOptions = {}): MetadataPolicy {
   const patterns = options.excludeXattrs ?? defaultExcludedXattrs
-  // As fnmatch(3) has it: a star matches dots and slashes too, a backslash and braces are themselves.
-  const matchers = patterns.map((pattern) => micromatch.matcher(pattern, { bash: true, dot: true, nobrace: true }))
+  let matchers: ReturnType<typeof compile> | undefined
   const known = new Map<Name, boolean>()
   return {
     metadata: options.metadata ?? 'require',
@@ -58,6 +66,7 @@ export function metadataPolicy(options: MetadataOptions = {}): MetadataPolicy {
     excludes(attribute) {
       let excluded = known.get(attribute)
       if (excluded === undefined) {
+        matchers ??= compile(patterns)
         excluded = matchers.some((matches) => matches(attribute))
         if (known.size < 1000) known.set(attribute, excluded)
       }

@@ -3,11 +3,11 @@
 // koffi checks nothing: NaN becomes 0 (and `close(NaN)` would close descriptor 0), 2^40 is cut to 32 bits, a NUL
 // ends a string early. Every number and name therefore passes `fdOf`, `integerOf` or `encode` below.
 
-import koffi from 'koffi'
 import { AT_FDCWD, PATH_MAX } from './constants.ts'
 import { type ErrnoName, errnoName } from './errno.ts'
 import { SyscallError, UnsupportedPlatformError } from './errors.ts'
 import type { Fd, Name } from './kernel.ts'
+import { loadKoffi } from './koffi.ts'
 import { type CallName, platformNumbers } from './platform.ts'
 
 type Arguments = readonly number[]
@@ -55,7 +55,8 @@ export interface Door {
 /** Opens the door: loads the C library's syscall(2) and allocates the shared memory, once a thread. */
 export function openDoor(): Door {
   const { calls } = platformNumbers(process.platform, process.arch)
-  const libc = loadLibc()
+  const koffi = loadKoffi()
+  const libc = loadLibc(koffi)
   const invoke = (count: number) =>
     libc.func(`int64_t syscall(int64_t${', int64_t'.repeat(count)})`) as unknown as Invoke
   const invokeBuffer = libc.func(
@@ -108,7 +109,7 @@ function locatePath(fd: Fd | undefined, path: Name | undefined, ask: (fd: Fd) =>
   return directory === '/' ? `/${path}` : `${directory}/${path}`
 }
 
-function loadLibc(): ReturnType<typeof koffi.load> {
+function loadLibc(koffi: ReturnType<typeof loadKoffi>): ReturnType<typeof koffi.load> {
   const musl = process.arch === 'arm64' ? 'libc.musl-aarch64.so.1' : 'libc.musl-x86_64.so.1'
   const causes: unknown[] = []
   // null: the process's own symbols, which holds for every dynamically linked node.

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { CancelFlag, Cancelled } from './cancel.ts'
+import { type CopyFacts, type Fact, type FactKind, isObserved, publish } from './diagnostics.ts'
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
 import { retryInterrupted } from './interrupts.ts'
 import type { Kernel } from './kernel.ts'
@@ -14,6 +15,8 @@ export interface EngineContext {
   readonly cancel: CancelFlag
   /** Tells the caller how far it is; the value is cloned. */
   report(progress: unknown): void
+  /** Tells whoever listens to the diagnostics channels how a file came over; absent while nobody does. */
+  readonly tellCopy?: (name: string, copy: CopyFacts) => void
 }
 
 /** A function of the engine: synchronous, but for reading streams. Its argument and its result must be cloneable. */
@@ -34,11 +37,14 @@ export interface EngineCall {
   readonly name: string
   readonly argument: unknown
   readonly cancel: SharedArrayBuffer
+  /** Whether somebody listens to facts about copies. */
+  readonly observed: boolean
 }
 
 /** What the thread sends back. */
 export type EngineMessage =
   | { readonly kind: 'progress'; readonly progress: unknown }
+  | { readonly kind: 'facts'; readonly facts: readonly [FactKind, Fact][] }
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly error: PackedError }
 
@@ -73,7 +79,13 @@ export async function callEngine<Result>(
   const raise = () => cancel.raise()
   signal?.addEventListener('abort', raise, { once: true })
   try {
-    const call: EngineCall = { module: module.href, name, argument, cancel: cancel.shared }
+    const call: EngineCall = {
+      module: module.href,
+      name,
+      argument,
+      cancel: cancel.shared,
+      observed: isObserved('copy', 'decline'),
+    }
     return (await answerOf(thread, call, options)) as Result
   } catch (error) {
     if (error instanceof Cancelled && signal?.aborted) throw signal.reason
@@ -89,8 +101,9 @@ export function engineContext(
   kernel: Kernel,
   cancel: CancelFlag = new CancelFlag(),
   report: EngineContext['report'] = () => {},
+  tellCopy?: EngineContext['tellCopy'],
 ): EngineContext {
-  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report }
+  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report, ...(tellCopy && { tellCopy }) }
 }
 
 async function takeThread(signal: AbortSignal | undefined): Promise<Worker> {
@@ -144,6 +157,7 @@ function answerOf(thread: Worker, call: EngineCall, options: EngineOptions): Pro
   return new Promise((resolve, reject) => {
     const listen = (message: EngineMessage) => {
       if (message.kind === 'progress') return options.onProgress?.(message.progress)
+      if (message.kind === 'facts') return message.facts.forEach(([kind, fact]) => void publish(kind, fact))
       stop()
       if (message.kind === 'result') resolve(message.result)
       else reject(unpackError(message.error, options.errors))

@@ -2,6 +2,7 @@
 
 import { parentPort } from 'node:worker_threads'
 import { CancelFlag } from './cancel.ts'
+import { FactCollector } from './diagnostics.ts'
 import { packError } from './engineErrors.ts'
 import { type Engine, type EngineCall, type EngineMessage, engineContext } from './engineThread.ts'
 import { openKernel } from './linux.ts'
@@ -9,17 +10,22 @@ import { openKernel } from './linux.ts'
 const opening = openKernel()
 opening.catch(() => {}) // every call awaits it, and answers with the error
 
-async function answer({ module, name, argument, cancel }: EngineCall): Promise<EngineMessage> {
+async function answer({ module, name, argument, cancel, observed }: EngineCall): Promise<EngineMessage> {
+  const collector = new FactCollector((facts) => post({ kind: 'facts', facts }))
   try {
     const engine = ((await import(module)) as Record<string, Engine<unknown, unknown>>)[name]
     if (engine === undefined) throw new TypeError(`${module} exports no ${name}`)
-    const report = (progress: unknown) => post({ kind: 'progress', progress })
-    return {
-      kind: 'result',
-      result: await engine(engineContext(await opening, new CancelFlag(cancel), report), argument),
+    const report = (progress: unknown) => {
+      collector.flush() // what was done comes before what is done next
+      post({ kind: 'progress', progress })
     }
+    const tellCopy = observed ? collector.add.bind(collector) : undefined
+    const context = engineContext(await opening, new CancelFlag(cancel), report, tellCopy)
+    return { kind: 'result', result: await engine(context, argument) }
   } catch (error) {
     return { kind: 'error', error: packError(error) }
+  } finally {
+    collector.flush()
   }
 }
 

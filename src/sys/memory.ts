@@ -1,6 +1,6 @@
 // Memory for reading and writing.
 
-import koffi from 'koffi'
+import { loadKoffi } from './koffi.ts'
 
 const pageSize = 4096
 
@@ -12,7 +12,7 @@ const pageSize = 4096
  */
 export function pageAlignedBuffer(size: number): Buffer {
   const memory = Buffer.allocUnsafeSlow(size + pageSize)
-  const excess = Number(koffi.address(memory) % BigInt(pageSize))
+  const excess = Number(loadKoffi().address(memory) % BigInt(pageSize))
   const start = excess === 0 ? 0 : pageSize - excess
   return memory.subarray(start, start + size)
 }

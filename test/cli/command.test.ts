@@ -1,32 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { command, expectExit, run } from '../support/command.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
-
-const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-
-interface Outcome {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs the command; arguments may be bytes. */
-function run(...args: (string | Buffer)[]): Outcome {
-  const script = args.map((arg) => `'${Buffer.from(arg as string).toString('latin1')}'`).join(' ')
-  const line = Buffer.from(`exec '${process.execPath}' '${command}' ${script}`, 'latin1')
-  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-s'], { input: line })
-  return { status, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') }
-}
-
-function expectExit(outcome: Outcome, status: number): Outcome {
-  assert.equal(outcome.status, status, `${outcome.stdout}${outcome.stderr}`)
-  assert.doesNotMatch(outcome.stderr, /^\s+at /m, 'a stack trace was printed')
-  return outcome
-}
 
 function withImage(body: (paths: { directory: string; root: string; image: string }) => unknown): unknown {
   return withDirectory((directory) => {

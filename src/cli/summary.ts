@@ -1,0 +1,70 @@
+// The summary that a person wants: what became of the names, what stayed and why, where the bytes and the time went.
+
+import type { KeptName, LeftOver } from '../merge/index.ts'
+import { formatBytes, formatCount, formatDuration } from './measures.ts'
+import { print } from './output.ts'
+import type { PhaseTimes } from './progress.ts'
+
+/** What names can become, in the order in which a reader wants to hear of it. */
+const fates: Readonly<Record<string, string>> = {
+  place: 'placed',
+  replace: 'replaced',
+  refresh: 'refreshed',
+  adopt: 'adopted',
+  twin: 'shared',
+  setAside: 'set aside',
+  keepMetadata: 'kept as the admin has them',
+  newDirectory: 'new directories',
+  changeDirectory: 'directories changed',
+  keepDirectory: 'directories kept',
+  remove: 'removed',
+}
+
+/** Counts by fate: `placed 3, new directories 2`. Fates that this table does not know come last, by their own names. */
+export function describeCounts(counts: Readonly<Record<string, number>>): string {
+  const known = Object.keys(fates).filter((fate) => fate in counts)
+  const unknown = Object.keys(counts).filter((fate) => !(fate in fates))
+  const told = [...known, ...unknown].map((fate) => `${fates[fate] ?? fate} ${formatCount(counts[fate] ?? 0)}`)
+  return told.join(', ') || 'nothing to do'
+}
+
+/** What moved bytes, in words. */
+const ways: Readonly<Record<string, string>> = {
+  reflink: 'shared (reflink)',
+  renamed: 'renamed',
+  copy_file_range: 'copied by copy_file_range',
+  sendfile: 'copied by sendfile',
+  read_write: 'copied by read and write',
+}
+
+/** One line for the bytes: `1.0 MiB shared (reflink), 38 B copied by read and write, 4.0 KiB of holes kept`. */
+export function describeBytes(bytesByMethod: Readonly<Record<string, number>>, holes: number): string | undefined {
+  const moved = Object.entries(bytesByMethod).map(([way, bytes]) => `${formatBytes(bytes)} ${ways[way] ?? `by ${way}`}`)
+  const told = holes > 0 ? [...moved, `${formatBytes(holes)} of holes kept`] : moved
+  return told.length > 0 ? told.join(', ') : undefined
+}
+
+/** One line for the time: `took 0.21 s: plan 0.02 s, stage 0.15 s, commit 0.01 s`. */
+export function describePhases(phases: PhaseTimes): string | undefined {
+  const each = Object.entries(phases)
+  if (each.length === 0) return undefined
+  const sum = each.reduce((total, [, milliseconds]) => total + milliseconds, 0)
+  return `took ${formatDuration(sum)}: ${each.map(([phase, time]) => `${phase} ${formatDuration(time)}`).join(', ')}`
+}
+
+/** Names that stayed, could not go, or could not be kept as they were: each with its reason. */
+export interface Remarks {
+  readonly kept?: readonly KeptName[]
+  readonly leftOvers?: readonly LeftOver[]
+}
+
+/** Prints each remark on a line of its own. */
+export function printRemarks({ kept = [], leftOvers = [] }: Remarks): void {
+  for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
+  for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
+}
+
+/** Prints a line of the summary, where there is anything to say. */
+export function printDetail(line: string | undefined): void {
+  if (line !== undefined) print(`  ${line}`)
+}
