@@ -19,6 +19,7 @@ interface MergeFlags extends RootFlags {
   readonly replaces?: readonly Name[]
   readonly include?: readonly Name[]
   readonly exclude?: readonly Name[]
+  readonly installMask?: readonly Name[]
   readonly collisionIgnore?: readonly Name[]
   readonly changed?: Name
   readonly contents?: Name
@@ -46,6 +47,7 @@ export function mergeCommand(): Command {
     .option('--replaces <name>', 'a package that this one replaces; may be given several times', collect)
     .option('--include <glob>', 'merge only these entries; may be given several times', collect)
     .option('--exclude <glob>', 'leave these entries out; may be given several times', collect)
+    .option('--install-mask <pattern>', "leave names out by Portage's masks; may be given several times", collect)
     .option('--collision-ignore <glob>', 'take these names over whoever owns them; may be given several times', collect)
     .option('--changed <file>', 'write every changed name to a file, each ended by a NUL')
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
@@ -101,6 +103,7 @@ function mergeOptions(flags: MergeFlags) {
   const globs = {
     include: texts(flags.include),
     exclude: texts(flags.exclude),
+    installMask: flags.installMask?.map(pathOf),
     collisionIgnore: texts(flags.collisionIgnore),
   }
   const options = {

@@ -66,8 +66,8 @@ function stageAll(
     stageRecord(root, area, root.directory(recordDirectories(session, packageName)[0]), bytes)
   return [
     ...steps,
-    ...plan.packages.map(({ packageName, entries }) =>
-      write(packageName, recordBytes({ packageName, entries: recordedOf(entries) })),
+    ...plan.packages.map(({ packageName, entries, image: { leftOut } }) =>
+      write(packageName, recordBytes({ packageName, entries: recordedOf(entries), leftOut })),
     ),
     ...[...plan.taken].map(([name, names]) => write(name, recordBytes(withoutNames(state.record(name), names)))),
     ...replaced.flatMap((name) => forgetPackage(session, area, name)),

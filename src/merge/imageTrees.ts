@@ -21,6 +21,7 @@ import { TreeImage } from './treeImage.ts'
 const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & ArchiveOptions)>([
   'include',
   'exclude',
+  'installMask',
   'format',
   'stripComponents',
   'noDevices',

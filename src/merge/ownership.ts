@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module'
 import { type Name, toName } from '../sys/index.ts'
-import type { RecordedEntry } from './entry.ts'
+import { withoutGone } from './hardLinks.ts'
 import type { PackageRecord } from './record.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
@@ -17,14 +17,6 @@ export function collisionMatcher(patterns: readonly string[]): (name: Name) => b
 
 /** A record without names that another package has taken over; hard links point to the first name that is left. */
 export function withoutNames(record: PackageRecord, taken: ReadonlySet<Name>): PackageRecord {
-  const newFirst = new Map<Name, Name>()
-  const entries: RecordedEntry[] = []
-  for (const entry of record.entries) {
-    if (taken.has(entry.name)) continue
-    const { linkTo, ...alone } = entry
-    const first = linkTo === undefined || !taken.has(linkTo) ? linkTo : newFirst.get(linkTo)
-    if (linkTo !== undefined && first === undefined) newFirst.set(linkTo, entry.name)
-    entries.push(first === undefined ? alone : { ...alone, linkTo: first })
-  }
+  const entries = [...withoutGone(record.entries, ({ name }) => taken.has(name))]
   return { ...record, entries }
 }

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib'
 import { type Name, nameBytes } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
 import { CorruptRecordError } from './errors.ts'
-import { type Corrupt, EntryFormatter, EntryParser, type LineTaker, unescapeName } from './recordEntry.ts'
+import { type Corrupt, EntryFormatter, EntryParser, escapeName, type LineTaker, unescapeName } from './recordEntry.ts'
 
 /** Of the record's own lines; an unknown one is refused. */
 const recordVersion = 1
@@ -17,6 +17,8 @@ export interface PackageRecord {
   readonly packageName: string
   /** In image order: a directory before what is in it. */
   readonly entries: readonly RecordedEntry[]
+  /** Names of the image that an install mask left out. */
+  readonly leftOut?: readonly Name[]
 }
 
 /** NetBSD's mtree refuses names with a slash in a file that does not begin with the top; nothing of it is compared. */
@@ -34,6 +36,7 @@ export function* formatRecord(record: PackageRecord): Generator<string> {
   yield line(topLine)
   const formatter = new EntryFormatter()
   for (const entry of record.entries) for (const text of formatter.lines(entry)) yield line(text)
+  for (const name of record.leftOut ?? []) yield line(`# rootmerge masked ${escapeName(name)}`)
   yield `# rootmerge end ${record.entries.length} ${sum.toString(16).padStart(8, '0')}\n`
 }
 
@@ -51,7 +54,8 @@ export function parseRecord(text: Buffer, file: Name): PackageRecord {
 export function readRecord(chunks: Iterable<Buffer>, file: Name): PackageRecord {
   const parser = new EntryParser()
   const packageName = readLines(chunks, file, parser)
-  return { packageName, entries: parser.entries }
+  const { entries, leftOut } = parser
+  return { packageName, entries, ...(leftOut.length > 0 ? { leftOut } : {}) }
 }
 
 /**

@@ -126,6 +126,8 @@ type Said = Pick<RecordedEntry, 'linkTo' | 'isConfig' | 'foreignDigest'>
 /** Takes every entry with all that is said of it. */
 export class EntryParser implements LineTaker {
   readonly entries: RecordedEntry[] = []
+  /** Names that an install mask left out. */
+  readonly leftOut: Name[] = []
   #xattrs: { name: Name; value: Buffer }[] = []
   #said: Said = {}
   #unknown: ReadonlySet<Unknown> | undefined
@@ -134,6 +136,7 @@ export class EntryParser implements LineTaker {
     const [second = ''] = rest
     if (kind === 'xattr') this.#xattrs.push({ name: unescapeName(first), value: Buffer.from(second, 'base64') })
     else if (kind === 'hardlink') this.#said = { ...this.#said, linkTo: unescapeName(first) }
+    else if (kind === 'masked') this.leftOut.push(unescapeName(first))
     else if (kind === 'config') this.#said = { ...this.#said, isConfig: true }
     else if (kind === 'digest') this.#said = { ...this.#said, foreignDigest: parseDigest(first, second, corrupt) }
     else if (kind === 'unknown') this.#unknown = parseUnknown(first === '' ? [] : [first, ...rest], corrupt)

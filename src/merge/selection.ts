@@ -13,6 +13,8 @@ export interface SelectionOptions {
   readonly include?: readonly string[]
   /** Entries that are not, with everything below them. */
   readonly exclude?: readonly string[]
+  /** Portage's install masks, one pattern each: names that are left out, and remembered as left out. */
+  readonly installMask?: readonly (string | Uint8Array)[]
 }
 
 // Loaded when there are patterns: it takes longer than a small merge.

@@ -15,6 +15,8 @@ import {
 import { reservedPrefix } from './archive/memberName.ts'
 import type { EntryFacts } from './entry.ts'
 import { CorruptImageError, InvalidArgumentError, UnsafeEntryError } from './errors.ts'
+import { compileMask, type InstallMask } from './mask.ts'
+import { withoutMasked } from './maskedEntries.ts'
 import { Root } from './root.ts'
 import { type SelectionOptions, selectNames } from './selection.ts'
 
@@ -30,6 +32,8 @@ export class TreeImage {
   readonly #tree: Root
   /** The names that are merged; undefined when all are. */
   readonly #selected: ReadonlySet<Name> | undefined
+  readonly #mask: InstallMask | undefined
+  readonly #leftOut = new Set<Name>()
   /** Names by inode, of objects that have several. */
   readonly #firstNames = new Map<string, Name>()
 
@@ -42,6 +46,7 @@ export class TreeImage {
     this.path = path
     this.#tree = new Root(kernel, path)
     this.#selected = selectNames(this.#tree, selection)
+    this.#mask = selection.installMask?.length ? compileMask(selection.installMask) : undefined
   }
 
   /** The open directory and the name in it, of an entry. Valid until 64 other directories were asked for. */
@@ -51,7 +56,13 @@ export class TreeImage {
 
   /** All entries, in byte order of their names: a directory before what is in it. */
   *entries(): Generator<TreeEntry> {
-    yield* this.#below('')
+    const all = this.#below('')
+    yield* this.#mask === undefined ? all : withoutMasked(all, this.#mask, (name) => void this.#leftOut.add(name))
+  }
+
+  /** The names that the install mask has left out; complete when every entry has been taken. */
+  get leftOut(): readonly Name[] {
+    return [...this.#leftOut]
   }
 
   close(): void {
