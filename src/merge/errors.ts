@@ -66,6 +66,16 @@ export class LockedError extends RootmergeError {
   }
 }
 
+/** Where an image is wrong, and why. */
+export interface CorruptPlace {
+  /** Bytes, in the decompressed archive. */
+  readonly offset?: number
+  readonly entry?: Name
+  readonly cause?: unknown
+  /** What helps, where that is not to fetch the image again. */
+  readonly hint?: string
+}
+
 /** An image cannot be read as what it says it is. */
 export class CorruptImageError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_CORRUPT_IMAGE'
@@ -75,11 +85,11 @@ export class CorruptImageError extends RootmergeError {
   /** The entry in question, escaped for reading, where known. */
   readonly entry: string | undefined
 
-  constructor(image: Name, reason: string, where: { offset?: number; entry?: Name; cause?: unknown } = {}) {
+  constructor(image: Name, reason: string, where: CorruptPlace = {}) {
     const entry = where.entry === undefined ? undefined : displayName(where.entry)
     const place = [entry && `entry '${entry}'`, where.offset !== undefined && `offset ${where.offset}`].filter(Boolean)
     super(`${displayName(image)}: ${reason}${place.length > 0 ? ` (${place.join(', ')})` : ''}`, {
-      hint: 'Nothing was changed. Fetch the image again.',
+      hint: `Nothing was changed. ${where.hint ?? 'Fetch the image again.'}`,
       cause: where.cause,
     })
     this.image = displayName(image)

@@ -62,6 +62,12 @@ export class ByteSource {
     while ((await this.chunk()) !== undefined) {}
   }
 
+  /** Gives back what was taken last, for whoever reads next. */
+  putBack(bytes: Buffer): void {
+    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([bytes, this.#rest])
+    this.#offset -= bytes.length
+  }
+
   /**
    * The next `length` bytes as a source of their own.
    *
@@ -88,7 +94,10 @@ export class ByteSource {
   }
 
   /** The error that says what is wrong with the bytes at this offset. */
-  corrupt(reason: string, where: { entry?: Name; cause?: unknown; offset?: number } = {}): CorruptImageError {
+  corrupt(
+    reason: string,
+    where: { entry?: Name; cause?: unknown; offset?: number; hint?: string } = {},
+  ): CorruptImageError {
     return new CorruptImageError(this.image, reason, { offset: this.#offset, ...where })
   }
 
