@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import type { MergeReport } from '../merge/index.ts'
+import type { MergeDurability, MergeReport } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
 import { given } from './given.ts'
@@ -24,7 +24,7 @@ interface MergeFlags extends RootFlags {
   readonly changed?: Name
   readonly contents?: Name
   readonly shareIdentical?: boolean
-  readonly durability?: 'transaction' | 'none'
+  readonly durability?: MergeDurability
   readonly digest?: 'sha256' | 'none'
   readonly metadata?: 'require' | 'best-effort'
   readonly stripComponents?: number
@@ -33,8 +33,8 @@ interface MergeFlags extends RootFlags {
 
 /** --durability, of every command that changes a root. */
 export function durabilityOption(): Option {
-  return new Option('--durability <kind>', 'transaction survives power cuts, none only kills')
-    .choices(['transaction', 'none'])
+  return new Option('--durability <kind>', 'transaction and file survive power cuts, none only kills')
+    .choices(['transaction', 'file', 'none'])
     .default('transaction')
 }
 

@@ -1,6 +1,7 @@
 // What the command prints: results on standard output, what it has to say about them on standard error.
 
 import { styleText } from 'node:util'
+import type { LeftOver } from '../merge/index.ts'
 
 export { formatBytes } from './measures.ts'
 
@@ -55,10 +56,11 @@ export function tellBy(other: (line: string) => void): () => void {
 
 /** An error without a stack trace: what happened, and what to do; with --json as the last event too. */
 export function printError(error: unknown, { json, exitCode }: { json: boolean; exitCode: number }): void {
-  const { message, hint } = error as { message?: string; hint?: string }
+  const { message, hint, leftOvers } = error as { message?: string; hint?: string; leftOvers?: readonly LeftOver[] }
   if (json) printEvent('error', { ...factsOfError(error), exitCode })
   say(`${styleText('red', 'rootmerge:', { stream: process.stderr })} ${message ?? String(error)}`)
   if (hint !== undefined) say(`  ${hint}`)
+  for (const { name, reason } of leftOvers ?? []) say(`  left over ${name}: ${reason}`)
   if (process.env.ROOTMERGE_DEBUG && error instanceof Error) say(error.stack ?? '')
 }
 

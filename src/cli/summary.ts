@@ -56,12 +56,14 @@ export function describePhases(phases: PhaseTimes): string | undefined {
 export interface Remarks {
   readonly kept?: readonly KeptName[]
   readonly leftOvers?: readonly LeftOver[]
+  readonly notes?: readonly string[]
 }
 
 /** Prints each remark on a line of its own. */
-export function printRemarks({ kept = [], leftOvers = [] }: Remarks): void {
+export function printRemarks({ kept = [], leftOvers = [], notes = [] }: Remarks): void {
   for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
+  for (const note of notes) print(`  note: ${note}`)
 }
 
 /** Prints a line of the summary, where there is anything to say. */

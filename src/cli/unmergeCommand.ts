@@ -1,6 +1,7 @@
 // rootmerge unmerge
 
 import type { Command } from 'commander'
+import type { MergeDurability } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
@@ -12,7 +13,7 @@ import { watched } from './watched.ts'
 
 interface UnmergeFlags extends RootFlags {
   readonly changed?: Name
-  readonly durability?: 'transaction' | 'none'
+  readonly durability?: MergeDurability
   readonly dryRun?: boolean
 }
 

@@ -17,7 +17,7 @@ import { runTransaction, type StagedStep } from './transaction.ts'
 export function commitPlan(
   merging: Merging,
   plan: Plan,
-): Pick<MergeReport, 'transaction' | 'leftOvers' | 'bytesByMethod' | 'holes'> {
+): Pick<MergeReport, 'transaction' | 'leftOvers' | 'notes' | 'bytesByMethod' | 'holes'> {
   const { session, options, meter } = merging
   const { root, state } = session
   const packages = plan.packages.map(({ packageName }) => packageName)
@@ -29,13 +29,13 @@ export function commitPlan(
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
   const stage = (area: StagingArea) => stageAll(merging, plan, { area, totals, replaced })
   meter.expect(expected)
-  const { id, leftOvers } = runTransaction(
+  const { id, leftOvers, notes } = runTransaction(
     state,
     { packages, directories, expectedSteps: expected + plan.removals.length, stage },
     options.durability ?? 'transaction',
     (phase) => meter.enter(phase),
   )
-  return { ...totals, transaction: id, leftOvers }
+  return { ...totals, transaction: id, leftOvers, notes }
 }
 
 /** The packages that are replaced by others, and so lose their records. */

@@ -127,6 +127,20 @@ export class RootChangedError extends RootmergeError {
   }
 }
 
+/** A file system that a transaction was using is not mounted now. */
+export class NotMountedError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_NOT_MOUNTED'
+  /** The mount point, escaped for reading. */
+  readonly mount: string
+
+  constructor(mount: Name, directory: Name) {
+    super(`nothing is mounted on ${displayName(mount)}, where the transaction changed '${displayName(directory)}'`, {
+      hint: 'Mount it as it was, then run: rootmerge recover',
+    })
+    this.mount = displayName(mount)
+  }
+}
+
 /** A transaction could be neither finished nor undone now; the next run goes on with it. */
 export class RecoveryPendingError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_RECOVERY_PENDING'
@@ -183,6 +197,7 @@ export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   CorruptImageError,
   CorruptRecordError,
   RootChangedError,
+  NotMountedError,
   RecoveryPendingError,
   UnknownPackageError,
   InexpressibleError,

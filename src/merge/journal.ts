@@ -1,25 +1,20 @@
 // The journal: what a transaction is about to do, written before it does it.
 //
-// One file, preallocated and used again and again, so that writing a marker cannot meet a full disk. Each record is
-//
-//   length (4 bytes) | crc32 (4) | version (4) | transaction id (8) | index (4) | length bytes of JSON
-//
-// little-endian, the checksum over everything behind it. A transaction's records follow each other from the file's
-// start; reading ends at the first that does not fit (an older transaction's remains, or a write that was cut).
-// The last marker decides what recovery does (TRANSACTION.md section 2).
+// One file, preallocated and used again and again, so that writing a marker cannot meet a full disk. A transaction's
+// records follow each other from the file's start (`journalFrames.ts` has their form); reading ends at the first that
+// does not fit: an older transaction's remains, or a write that was cut. The last marker decides what recovery does
+// (TRANSACTION.md section 2).
 
-import { crc32 } from 'node:zlib'
 import { quietly, withDescriptor } from '../movefile/index.ts'
 import { type Fd, isSyscallError, type Kernel, type Name, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../sys/index.ts'
 import { RecoveryPendingError } from './errors.ts'
+import { frameOf, GrowingRead, readFrame } from './journalFrames.ts'
+import { Members, type MembersRecord } from './members.ts'
 import type { Step } from './steps.ts'
 
 /** Of the framing and of the records' meaning. An unknown one is refused, never guessed. */
-const journalVersion = 1
-const headerBytes = 24
-/** Bytes: two names of a path's length, escaped by JSON, fit many times over; anything longer is not a record. */
-const longestRecord = 1024 * 1024
-/** KeptName free behind what a transaction has announced, for its markers. */
+export const journalVersion = 1
+/** Bytes free behind what a transaction has announced, for its markers. */
 const markerRoom = 16384
 
 /** Where a transaction stands. */
@@ -33,24 +28,38 @@ export interface JournaledDirectory {
   readonly identity: string
   /** Its mtime before the transaction, in nanoseconds, which undo puts back. */
   readonly mtimeNs: string
+  /** The mount point that it lies on; '' for the root's own file system. */
+  readonly mount: Name
+}
+
+/** What a transaction says of itself when it begins. */
+export interface Beginning {
+  readonly packages: readonly string[]
+  /** When, in nanoseconds: whatever it makes is younger. */
+  readonly timeNs: string
+  /** Which run of the kernel: what was not flushed is whole only as long as that lasts. */
+  readonly bootId: string
+  /** Whether everything is flushed before the markers that promise it. */
+  readonly isFlushed: boolean
 }
 
 /** What stands in the journal, one object each. */
 export type JournalRecord =
-  | { readonly kind: Marker; readonly packages?: readonly string[]; readonly timeNs?: string }
+  | ({ readonly kind: 'begin' } & Beginning)
+  | { readonly kind: Exclude<Marker, 'begin'> }
   | ({ readonly kind: 'directory' } & JournaledDirectory)
   | { readonly kind: 'step'; readonly step: Step }
+  | MembersRecord
 
 /** A transaction as the journal tells it. */
 export interface JournalState {
   /** Sixteen hexadecimal digits, part of every staging name of this transaction. */
   readonly id: string
   readonly marker: Marker
-  readonly packages: readonly string[]
-  /** When the commit marker was written, in nanoseconds: what changed later was changed by others. */
-  readonly committedNs: bigint | undefined
+  readonly beginning: Beginning
   readonly directories: readonly JournaledDirectory[]
   readonly steps: readonly Step[]
+  readonly members: Members
 }
 
 /** An open journal. */
@@ -69,7 +78,7 @@ export class Journal {
   constructor(kernel: Kernel, stateDirectory: Fd, durable: boolean) {
     this.#kernel = kernel
     this.#durable = durable
-    this.#fd = kernel.openat(stateDirectory, 'journal', O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    this.#fd = kernel.openat(stateDirectory, 'journal', O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)
   }
 
   close(): void {
@@ -81,13 +90,14 @@ export class Journal {
    *
    * @param expectedBytes  of the records to come, so that their room is made while a full disk can still be answered
    */
-  begin(id: string, packages: readonly string[], expectedBytes: number): void {
+  begin(id: string, beginning: Beginning, expectedBytes: number): void {
     this.#id = BigInt(`0x${id}`)
     this.#index = 0
     this.#offset = 0
     const isNew = this.#kernel.fstat(this.#fd).size === 0
     this.#allocate(expectedBytes)
-    this.mark('begin', { packages })
+    this.append({ kind: 'begin', ...beginning })
+    this.flush()
     // The name of a new file, and those of the directories above it, are not durable by its own fsync.
     if (isNew && this.#durable) this.#kernel.syncfs(this.#fd)
   }
@@ -105,7 +115,7 @@ export class Journal {
   flush(): void {
     const payloads = this.#pending
     this.#pending = []
-    const bytes = Buffer.concat(payloads.map((payload, n) => frameOf(payload, this.#id, this.#index + n)))
+    const bytes = Buffer.concat(payloads.map((payload, n) => this.#frame(payload, this.#index + n)))
     this.#allocate(this.#offset + bytes.length)
     this.#pwriteAll(bytes, this.#offset)
     if (this.#durable) this.#kernel.fdatasync(this.#fd)
@@ -119,14 +129,14 @@ export class Journal {
    */
   end(): void {
     this.mark('end')
-    const { length } = this.#pwriteAll(frameOf(Buffer.from('{"kind":"end"}'), this.#id, 0), 0)
+    const { length } = this.#pwriteAll(this.#frame(Buffer.from('{"kind":"end"}'), 0), 0)
     this.#offset = length
     this.#index = 1
   }
 
   /** Adds a marker and makes it durable, and with it everything before. */
-  mark(kind: Marker, facts: { packages?: readonly string[]; timeNs?: string } = {}): void {
-    this.append({ kind, ...facts })
+  mark(kind: Exclude<Marker, 'begin'>): void {
+    this.append({ kind })
     this.flush()
   }
 
@@ -149,6 +159,10 @@ export class Journal {
   static #read(kernel: Kernel, stateDirectory: Fd, root: Name): ReadJournal | undefined {
     const fd = kernel.openat(stateDirectory, 'journal', O_RDONLY | O_NOFOLLOW)
     return withDescriptor(kernel, fd, () => readJournal(kernel, fd, root))
+  }
+
+  #frame(payload: Buffer, index: number): Buffer {
+    return frameOf(payload, { version: journalVersion, id: this.#id, index })
   }
 
   #pwriteAll(bytes: Buffer, offset: number): Buffer {
@@ -210,7 +224,7 @@ function readJournal(kernel: Kernel, fd: Fd, root: Name): ReadJournal | undefine
       )
     }
     id = frame.id
-    const record = frame.parse()
+    const record = JSON.parse(frame.payload()) as JournalRecord
     records.push(record)
     offset = frame.end
     if (record.kind === 'end') break
@@ -218,80 +232,23 @@ function readJournal(kernel: Kernel, fd: Fd, root: Name): ReadJournal | undefine
   return id === undefined ? undefined : { state: stateOf(id, records), index: records.length, offset }
 }
 
-function frameOf(payload: Buffer, id: bigint, index: number): Buffer {
-  const frame = Buffer.alloc(headerBytes + payload.length)
-  frame.writeUInt32LE(payload.length, 0)
-  frame.writeUInt32LE(journalVersion, 8)
-  frame.writeBigUInt64LE(id, 12)
-  frame.writeUInt32LE(index, 20)
-  payload.copy(frame, headerBytes)
-  frame.writeUInt32LE(crc32(frame.subarray(8)), 4)
-  return frame
-}
-
-interface Frame {
-  readonly version: number
-  readonly id: bigint
-  readonly index: number
-  readonly end: number
-  parse(): JournalRecord
-}
-
-/** A file read from its start as far as it is asked for: most journals have ended, and say so in their first record. */
-class GrowingRead {
-  readonly #kernel: Kernel
-  readonly #fd: Fd
-  #bytes: Buffer = Buffer.alloc(0)
-
-  constructor(kernel: Kernel, fd: Fd) {
-    this.#kernel = kernel
-    this.#fd = fd
-  }
-
-  /** The file's first `length` bytes at least, unless it is shorter. */
-  upTo(length: number): Buffer {
-    while (this.#bytes.length < length) {
-      const more = Buffer.allocUnsafe(Math.max(65536, this.#bytes.length))
-      const read = this.#kernel.pread(this.#fd, more, this.#bytes.length)
-      if (read === 0) break
-      this.#bytes = Buffer.concat([this.#bytes, more.subarray(0, read)])
-    }
-    return this.#bytes
-  }
-}
-
-function readFrame(file: GrowingRead, offset: number): Frame | undefined {
-  const header = file.upTo(offset + headerBytes)
-  if (offset + headerBytes > header.length) return undefined
-  const length = header.readUInt32LE(offset)
-  const end = offset + headerBytes + length
-  if (length === 0 || length > longestRecord) return undefined
-  const bytes = file.upTo(end)
-  if (end > bytes.length) return undefined
-  if (crc32(bytes.subarray(offset + 8, end)) !== bytes.readUInt32LE(offset + 4)) return undefined
-  return {
-    version: bytes.readUInt32LE(offset + 8),
-    id: bytes.readBigUInt64LE(offset + 12),
-    index: bytes.readUInt32LE(offset + 20),
-    end,
-    parse: () => JSON.parse(bytes.toString('utf8', offset + headerBytes, end)) as JournalRecord,
-  }
-}
+/** Of a journal whose transaction has ended only the end is left. */
+const nothingSaid: Beginning = { packages: [], timeNs: '0', bootId: '', isFlushed: true }
 
 function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
   let marker: Marker = 'begin'
-  let packages: readonly string[] = []
-  let committedNs: bigint | undefined
+  let beginning = nothingSaid
   const directories: JournaledDirectory[] = []
   const steps: Step[] = []
+  const members = new Members()
   for (const record of records) {
     if (record.kind === 'directory') directories.push(record)
     else if (record.kind === 'step') steps.push(record.step)
+    else if (record.kind === 'members') members.add(record)
     else {
       marker = record.kind
-      packages = record.packages ?? packages
-      if (record.timeNs !== undefined) committedNs = BigInt(record.timeNs)
+      if (record.kind === 'begin') beginning = record
     }
   }
-  return { id: id.toString(16).padStart(16, '0'), marker, packages, committedNs, directories, steps }
+  return { id: id.toString(16).padStart(16, '0'), marker, beginning, directories, steps, members }
 }

@@ -37,7 +37,7 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly listChanged?: boolean
   /** Own objects together with other packages where they are identical, instead of refusing. */
   readonly shareIdentical?: boolean
-  /** `transaction` (default) survives power cuts; `none` survives kills only. */
+  /** `transaction` (default) and `file` survive power cuts, `none` kills only; MergeDurability says how they differ. */
   readonly durability?: MergeDurability
   /** Whether payloads are digested for the record; `sha256` by default. */
   readonly digest?: 'sha256' | 'none'
@@ -77,6 +77,8 @@ export interface MergeReport {
   /** Names of old versions, and of packages that are replaced, that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]
+  /** What had to be done in another way than the best one, such as names that could not be exchanged. */
+  readonly notes?: readonly string[]
   /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */
   readonly changed?: Uint8Array
   /** The transaction's id; absent for a dry run. */
@@ -102,6 +104,8 @@ export interface UnmergeReport {
   /** Names that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]
+  /** As of MergeReport. */
+  readonly notes?: readonly string[]
   /** As of MergeReport. */
   readonly changed?: Uint8Array
   readonly transaction?: string

@@ -33,6 +33,8 @@ export interface PlannedEntry {
   readonly liveName: Name
   /** What is there now. */
   readonly live?: Stat
+  /** What is in a live directory that goes as a whole, by live names. */
+  readonly members?: ReadonlySet<Name>
   /** Whether it lies in a directory that the plan makes. */
   readonly isInNewDirectory: boolean
   /** The live name of the entry whose inode this one is another name of. */

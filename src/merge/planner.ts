@@ -159,17 +159,15 @@ export class ImagePlanner {
     const { root, comparer, claims } = this.#planning
     const live = root.find(liveName)
     if (live === undefined) return this.#decide(entry, liveName, undefined, { live: 'absent' })
-    if (live.type === 'directory' && !this.#becomesEmpty(liveName)) {
+    const members = new Set<Name>()
+    if (live.type === 'directory' && !this.#becomesEmpty(liveName, members)) {
       claims.collide(claimOf(entry, live), remedies.notEmpty, claims.ownersOf(entry.name, liveName))
       return this.#planned(entry, liveName, { fate: 'refuse', live })
     }
     const target: Place = { directory: root.directory(parentName(liveName)).fd, name: baseName(liveName) }
-    return this.#decide(
-      entry,
-      liveName,
-      live,
-      comparer.compare(entry, this.#from.image.place(entry.name), target, live),
-    )
+    const comparison = comparer.compare(entry, this.#from.image.place(entry.name), target, live)
+    const decided = this.#decide(entry, liveName, live, comparison)
+    return live.type === 'directory' ? { ...decided, members } : decided
   }
 
   #decide(entry: TreeEntry, liveName: Name, live: Stat | undefined, comparison: Comparison): PlannedEntry {
@@ -206,14 +204,15 @@ export class ImagePlanner {
   }
 
   /** Whether everything in a live directory is the old version's and goes with it. */
-  #becomesEmpty(liveName: Name): boolean {
+  #becomesEmpty(liveName: Name, members: Set<Name>): boolean {
     const { root, claims, recorded } = this.#planning
     const directory = root.findDirectory(liveName)
     if (directory === undefined || directory.name !== liveName) return false
     return root.kernel.readDirectory(directory.fd).every((entry) => {
       const name = joinName(liveName, entry.name)
       if (!recorded.has(name) || !claims.isOursAlone(name, name)) return false
-      return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name)
+      members.add(name)
+      return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name, members)
     })
   }
 }

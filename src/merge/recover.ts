@@ -1,30 +1,53 @@
 // Recovery: what the last marker in the journal says shall become of a transaction that was left behind.
 
-import { displayName, isSyscallError, type Name } from '../sys/index.ts'
-import { RecoveryPendingError } from './errors.ts'
+import { isSyscallError } from '../sys/index.ts'
+import { readBootId } from './bootId.ts'
+import { NotMountedError, RecoveryPendingError, RootChangedError } from './errors.ts'
+import { Flush } from './flush.ts'
 import { Journal, type JournalState, type Marker } from './journal.ts'
 import { StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
-import { applyStep, cleanUpStep, type Step, type StepContext, undoSteps, whereIs } from './steps.ts'
-import type { LeftOver } from './transaction.ts'
+import { applyStep, checkDisplaced, cleanUpStep, type Step, type StepContext, undoSteps, whereIs } from './steps.ts'
+import { type LeftOver, Told } from './transaction.ts'
 
 /** What recovery does with a transaction. */
 export type RecoveryAction = 'nothing' | 'discard' | 'finish' | 'undo' | 'clean up'
 
-/** One action for each marker that can be the last one (TRANSACTION.md section 2). */
-export const recoveryActions: Readonly<Record<Marker, RecoveryAction>> = {
-  begin: 'discard', // nothing was visible
-  commit: 'finish', // everything staged is durable, renames may have begun
-  abort: 'undo', // a live process failed and was undoing
-  final: 'clean up', // every rename and record is durable; undo is forbidden
-  end: 'nothing',
+/** What decides: the last marker, and whether what stands before it can be relied upon. */
+export interface RecoverySituation {
+  readonly marker: Marker
+  /** Everything that a marker promises was flushed before it, or the kernel that was told to write it still runs. */
+  readonly isReliable: boolean
+  /** Whether the caller asked for undoing. */
+  readonly undo: boolean
+}
+
+type Row = readonly [marker: Marker, reliable: boolean | 'any', undo: boolean | 'any', action: RecoveryAction]
+
+/** One action for each situation (TRANSACTION.md section 2). */
+export const recoveryTable: readonly Row[] = [
+  ['begin', 'any', 'any', 'discard'], // nothing was visible
+  ['commit', true, false, 'finish'], // everything staged is durable, renames may have begun
+  ['commit', true, true, 'undo'],
+  ['commit', false, 'any', 'undo'], // what was staged may be empty files by now
+  ['abort', 'any', 'any', 'undo'], // a live process failed and was undoing
+  ['final', 'any', 'any', 'clean up'], // every rename and record is durable; undo is forbidden
+  ['end', 'any', 'any', 'nothing'],
+]
+
+/** The one action for a situation. */
+export function recoveryActionFor({ marker, isReliable, undo }: RecoverySituation): RecoveryAction {
+  const fits = (wanted: boolean | 'any', given: boolean) => wanted === 'any' || wanted === given
+  const row = recoveryTable.find((each) => each[0] === marker && fits(each[1], isReliable) && fits(each[2], undo))
+  if (row === undefined) throw new Error(`no action for ${marker}`)
+  return row[3]
 }
 
 /** What recovery found and did. */
 export interface RecoveryReport {
   readonly action: RecoveryAction
   readonly packages: readonly string[]
-  /** Names that nobody of this transaction made, and that were left alone. */
+  /** Names that nobody of this transaction made, and that were left alone; old objects that are kept aside. */
   readonly leftOvers: readonly LeftOver[]
 }
 
@@ -42,66 +65,103 @@ export function pendingTransaction(state: State): JournalState | undefined {
  * Brings a locked root out of a transaction that was left behind.
  *
  * @param undo  undo a committed transaction instead of finishing it
- * @throws {RecoveryPendingError} when the kernel refuses; the journal stays
+ * @throws {RecoveryPendingError} when the kernel refuses, or a file system is not mounted; the journal stays
  */
 export function recoverRoot(state: State, undo = false): RecoveryReport {
   const pending = pendingTransaction(state)
   if (pending === undefined) return { action: 'nothing', packages: [], leftOvers: [] }
-  const action = undo && pending.marker === 'commit' ? 'undo' : recoveryActions[pending.marker]
+  const { packages, isFlushed, bootId } = pending.beginning
+  const isReliable = isFlushed || bootId === readBootId(state.root.kernel)
+  const action = recoveryActionFor({ marker: pending.marker, isReliable, undo })
   try {
-    return { action, packages: pending.packages, leftOvers: bringOut(state, pending, action) }
+    return { packages, ...new Recovery(state, pending, isReliable).run(action) }
   } catch (error) {
-    if (!isSyscallError(error)) throw error
-    const hint =
-      action === 'finish' ? { hint: 'Mend that and run rootmerge recover, or rootmerge recover --undo.' } : {}
-    throw new RecoveryPendingError(state.root.path, error.message, { cause: error, ...hint })
+    throw pendingError(state, action, error)
   }
 }
 
-function bringOut(state: State, pending: JournalState, action: RecoveryAction): LeftOver[] {
-  const { root } = state
-  const leftOvers: LeftOver[] = []
-  const leftOver = (name: Name, reason: string) => void leftOvers.push({ name: displayName(name), reason })
-  const area = new StagingArea(root, pending.id, pending.directories)
-  const journal = Journal.resume(root.kernel, state.make().fd, root.path)
-  const context = stepContext(area, pending.committedNs, leftOver)
-  try {
-    area.openFileSystems()
-    if (action === 'discard') discard(area, context)
-    if (action === 'undo') undoAll(area, context, pending, journal)
-    if (action === 'finish') finish(area, context, pending.steps, journal)
-    if (action === 'finish' || action === 'clean up') for (const step of pending.steps) cleanUpStep(context, step)
-    area.syncFileSystems()
-    journal.end()
-    return leftOvers
-  } finally {
-    area.close()
-    journal.close()
+function pendingError({ root }: State, action: RecoveryAction, error: unknown): unknown {
+  if (error instanceof NotMountedError || error instanceof RootChangedError) {
+    return new RecoveryPendingError(root.path, error.message, { cause: error, hint: error.hint ?? '' })
   }
+  if (!isSyscallError(error)) return error
+  const hint = action === 'finish' ? { hint: 'Mend that and run rootmerge recover, or rootmerge recover --undo.' } : {}
+  return new RecoveryPendingError(root.path, error.message, { cause: error, ...hint })
 }
 
-function discard(area: StagingArea, context: StepContext): void {
-  area.discard(context)
-  area.restoreTimes(context)
-}
+class Recovery {
+  readonly #area: StagingArea
+  readonly #journal: Journal
+  readonly #context: StepContext
+  readonly #flush: Flush
+  readonly #pending: JournalState
+  readonly #isReliable: boolean
+  readonly #told = new Told()
 
-/** Applies what was not yet applied, payload before records, as the live commit would have. */
-function finish(area: StagingArea, context: StepContext, steps: readonly Step[], journal: Journal): void {
-  for (const phase of ['payload', 'record'] as const) {
-    for (const step of steps) {
-      if (step.phase !== phase) continue
-      const whereabouts = whereIs(context, step)
-      if (whereabouts === 'before' || whereabouts === 'either') applyStep(context, step)
-      if (whereabouts === 'foreign') context.leftOver(step.name, 'is neither the old nor the new object')
+  constructor(state: State, pending: JournalState, isReliable: boolean) {
+    const { root } = state
+    const { leftOver, note } = this.#told
+    this.#pending = pending
+    this.#isReliable = isReliable
+    this.#area = new StagingArea(root, pending.id, pending.directories)
+    this.#journal = Journal.resume(root.kernel, state.make().fd, root.path)
+    this.#context = stepContext(this.#area, { members: pending.members, isRecovering: true, leftOver, note })
+    this.#flush = new Flush(this.#area, 'transaction')
+  }
+
+  run(wanted: RecoveryAction): Pick<RecoveryReport, 'action' | 'leftOvers'> {
+    const { steps } = this.#pending
+    try {
+      this.#area.openFileSystems()
+      const action = wanted === 'finish' && !this.#finish(steps) ? 'undo' : wanted
+      if (action === 'undo') this.#undo(steps)
+      if (action === 'discard') this.#discard()
+      if (action === 'finish' || action === 'clean up') for (const step of steps) cleanUpStep(this.#context, step)
+      this.#flush.names(this.#context)
+      this.#journal.end()
+      return { action, leftOvers: this.#told.leftOvers }
+    } finally {
+      this.#area.close()
+      this.#journal.close()
     }
-    area.syncFileSystems()
   }
-  journal.mark('final')
-}
 
-/** Takes back what was applied, last first. */
-function undoAll(area: StagingArea, context: StepContext, pending: JournalState, journal: Journal): void {
-  if (pending.marker !== 'abort') journal.mark('abort')
-  undoSteps(context, pending.steps)
-  discard(area, context)
+  /**
+   * Applies what was not yet applied, payload before records, as the live commit would have; false when somebody
+   * changed meanwhile what is displaced, so that it has to be undone.
+   */
+  #finish(steps: readonly Step[]): boolean {
+    try {
+      for (const phase of ['payload', 'record'] as const) {
+        for (const step of steps) if (step.phase === phase) this.#finishStep(step)
+        this.#flush.names(this.#context, steps)
+      }
+    } catch (error) {
+      if (!(error instanceof RootChangedError)) throw error
+      this.#told.leftOver(error.path, 'was changed by somebody else, so the merge was undone')
+      return false
+    }
+    this.#journal.mark('final')
+    return true
+  }
+
+  #finishStep(step: Step): void {
+    const whereabouts = whereIs(this.#context, step)
+    if (whereabouts === 'before' || whereabouts === 'either') applyStep(this.#context, step)
+    if (whereabouts === 'foreign') this.#context.leftOver(step.name, 'is neither the old nor the new object')
+    else if (step.kind === 'replace' || step.kind === 'remove') checkDisplaced(this.#context, step)
+  }
+
+  /** Takes back what was applied, last first. */
+  #undo(steps: readonly Step[]): void {
+    if (this.#pending.marker !== 'abort') this.#journal.mark('abort')
+    undoSteps(this.#context, steps)
+    this.#discard()
+  }
+
+  /** Where the journal may have lost its end, an object that is older than the transaction was displaced by it. */
+  #discard(): void {
+    this.#area.discard(this.#context, this.#isReliable ? undefined : BigInt(this.#pending.beginning.timeNs))
+    this.#area.restoreTimes(this.#context)
+  }
 }

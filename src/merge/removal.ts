@@ -13,66 +13,71 @@ import {
   O_RDONLY,
   type Stat,
 } from '../sys/index.ts'
+import { identityOf } from './identity.ts'
 import type { Directory } from './root.ts'
-import type { StepContext } from './steps.ts'
+import type { StepContext } from './steps/step.ts'
 
 const setIdBits = 0o6000
 const directoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
 
-/**
- * Removes an object, a directory with all that is in it.
- *
- * Objects that changed after the commit marker are somebody else's: they stay, with the directories above them, and
- * are reported.
- */
+/** The part of StepContext that removal needs. */
+export type RemovalContext = Pick<StepContext, 'kernel' | 'leftOver'>
+
+/** Removes an object, a directory with all that is in it. */
 export function removeObject(context: RemovalContext, parent: Directory, name: Name, stat: Stat): void {
-  const { kernel, leftOver } = context
-  if (stat.type === 'directory') return removeTree(context, parent, name)
-  if (stat.nlink > 1) context.linkedInodes.add(stat.ino)
-  unlinkIfThere(kernel, parent.fd, name, leftOver, joinName(parent.name, name))
+  if (stat.type === 'directory') removeTree(context, parent, { name, within: '', members: undefined })
+  else unlinkIfThere(context, parent, name)
 }
 
-/** The part of StepContext that removal needs. */
-export type RemovalContext = Pick<StepContext, 'kernel' | 'committedNs' | 'leftOver' | 'linkedInodes'>
+/**
+ * Removes of a directory that others could see what was listed in it.
+ *
+ * Whatever else is in it stays, with the directories above it, and is reported.
+ */
+export function removeListed(
+  context: RemovalContext,
+  parent: Directory,
+  name: Name,
+  members: ReadonlyMap<Name, string>,
+): void {
+  removeTree(context, parent, { name, within: '', members })
+}
 
-function removeTree(context: RemovalContext, parent: Directory, name: Name): void {
+interface Tree {
+  readonly name: Name
+  /** Where it is in the directory that is removed. */
+  readonly within: Name
+  readonly members: ReadonlyMap<Name, string> | undefined
+}
+
+function removeTree(context: RemovalContext, parent: Directory, { name, within, members }: Tree): void {
   const { kernel } = context
   withDescriptor(kernel, kernel.openat(parent.fd, name, directoryFlags), (fd) => {
     const directory = { fd, name: joinName(parent.name, name) }
     for (const entry of kernel.readDirectory(fd)) {
       const stat = kernel.findat(fd, entry.name)
       if (stat === undefined) continue
-      if (isForeign(context, stat))
-        context.leftOver(joinName(directory.name, entry.name), 'was changed by somebody else')
-      else removeObject(context, directory, entry.name, stat)
+      const place = joinName(within, entry.name)
+      if (members !== undefined && members.get(place) !== identityOf(kernel, fd, entry.name)) {
+        context.leftOver(joinName(directory.name, entry.name), 'is not of this transaction')
+      } else if (stat.type === 'directory') removeTree(context, directory, { name: entry.name, within: place, members })
+      else unlinkIfThere(context, directory, entry.name)
     }
   })
   try {
     kernel.unlinkat(parent.fd, name, AT_REMOVEDIR)
   } catch (error) {
-    if (!isSyscallError(error, 'ENOTEMPTY', 'EEXIST')) throw error
+    if (!isSyscallError(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error
   }
 }
 
-/**
- * Whether an object changed after the commit marker, so that it is not (or no longer) what was staged.
- *
- * A directory's own ctime moves when its children go, so only other objects tell; that of an inode with several names
- * moves when one of them is renamed or removed, so there its birth tells.
- */
-function isForeign({ committedNs, linkedInodes }: RemovalContext, stat: Stat): boolean {
-  if (committedNs === undefined || stat.type === 'directory') return false
-  const isLinked = stat.nlink > 1 || linkedInodes.has(stat.ino)
-  return isLinked ? (stat.btimeNs ?? 0n) > committedNs : stat.ctimeNs > committedNs
-}
-
-function unlinkIfThere(kernel: Kernel, fd: Fd, name: Name, leftOver: StepContext['leftOver'], fullName: Name): void {
+function unlinkIfThere({ kernel, leftOver }: RemovalContext, parent: Directory, name: Name): void {
   try {
-    kernel.unlinkat(fd, name)
+    kernel.unlinkat(parent.fd, name)
   } catch (error) {
     if (isSyscallError(error, 'ENOENT')) return
     if (!isSyscallError(error, 'EBUSY', 'EPERM')) throw error
-    leftOver(fullName, error.message)
+    leftOver(joinName(parent.name, name), error.message)
   }
 }
 

@@ -258,7 +258,7 @@ class Staging {
     const order = ({ planned: { entry, live } }: Waiting) => (entry.type === 'symlink' ? 2 : live === undefined ? 0 : 1)
     const placed = this.#waiting
       .toSorted((a, b) => order(a) - order(b))
-      .map(({ planned: { live, liveName }, stagedName }) => {
+      .map(({ planned: { live, liveName, members }, stagedName }) => {
         const { directory, name } = this.#place(stagedName)
         const step: Step = {
           kind: live === undefined ? 'place' : 'replace',
@@ -269,7 +269,7 @@ class Staging {
           identity: identityOf(this.#kernel, directory, name) ?? '',
           ...(live !== undefined && this.#input.kept.has(live) ? { keepsSetId: true } : {}),
         }
-        return live === undefined ? { step } : { step, displaced: live }
+        return live === undefined ? { step } : { step, displaced: live, ...(members && { members }) }
       })
     return [...this.#changes, ...placed]
   }

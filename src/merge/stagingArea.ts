@@ -1,12 +1,24 @@
 // Where a transaction makes what is new: under its own hidden names, in directories that the journal knows.
 
 import { quietly } from '../movefile/index.ts'
-import { type Fd, isSyscallError, type Name, O_DIRECTORY, O_RDONLY } from '../sys/index.ts'
-import { RootChangedError } from './errors.ts'
+import {
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  magics,
+  type Name,
+  O_DIRECTORY,
+  O_RDONLY,
+  type Stat,
+} from '../sys/index.ts'
+import { NotMountedError, RootChangedError } from './errors.ts'
 import { identityOf } from './identity.ts'
 import type { Journal, JournaledDirectory } from './journal.ts'
+import type { Members } from './members.ts'
+import { Mounts } from './mounts.ts'
 import { removeObject } from './removal.ts'
 import type { Directory, Root } from './root.ts'
+import { keepAside } from './steps/renaming.ts'
 import type { StepContext } from './steps.ts'
 
 /** The beginning of every name that a transaction makes for itself. */
@@ -24,11 +36,13 @@ export class StagingArea {
   readonly #checked = new Map<number, Directory>()
   /** One descriptor for each file system, opened before anything was written to it. */
   readonly #fileSystems = new Map<number, Fd>()
+  readonly #mounts: Mounts
   #names = 0
 
   constructor(root: Root, id: string, known: readonly JournaledDirectory[] = []) {
     this.root = root
     this.id = id
+    this.#mounts = new Mounts(root)
     for (const directory of known) this.#add(directory)
   }
 
@@ -41,10 +55,17 @@ export class StagingArea {
     const { kernel } = this.root
     for (const name of names) {
       if (this.#numbers.has(name)) continue
+      const mount = this.#mounts.of(name)
       const { fd } = this.root.directory(name)
       const stat = kernel.fstat(fd)
-      const identity = identityOf(kernel, fd, '') ?? ''
-      const directory = { number: this.#byNumber.length, name, identity, mtimeNs: String(stat.mtimeNs) }
+      copyUp(kernel, fd, stat)
+      const directory = {
+        number: this.#byNumber.length,
+        name,
+        identity: identityOf(kernel, fd, '') ?? '',
+        mtimeNs: String(stat.mtimeNs),
+        mount,
+      }
       this.#add(directory)
       journal.append({ kind: 'directory', ...directory })
       this.#openFileSystem(fd, stat.dev)
@@ -76,21 +97,44 @@ export class StagingArea {
     return number
   }
 
+  /** The journaled directories, by number. */
+  get directories(): readonly JournaledDirectory[] {
+    return this.#byNumber
+  }
+
   /**
    * Opens a journaled directory, or throws when its path now leads to another one.
    *
-   * @throws {RootChangedError} a file system that is not mounted, or a directory that was swapped
+   * @throws {NotMountedError} the file system that it is on is not mounted
+   * @throws {RootChangedError} a directory that was swapped
+   * @throws {SyscallError} ENOENT when it has gone
    */
   open(number: number): Directory {
     const journaled = this.#byNumber[number]
     if (journaled === undefined) throw new RangeError(`no directory ${number} in the journal`)
-    const directory = this.root.directory(journaled.name)
+    const directory = this.#openMounted(journaled)
     if (this.#checked.get(number) === directory) return directory
     if (identityOf(this.root.kernel, directory.fd, '') !== journaled.identity) {
+      this.#demandMount(journaled)
       throw new RootChangedError(this.root.pathOf(journaled.name), 'became another directory')
     }
     this.#checked.set(number, directory)
     return directory
+  }
+
+  #openMounted(journaled: JournaledDirectory): Directory {
+    try {
+      return this.root.directory(journaled.name)
+    } catch (error) {
+      if (isSyscallError(error, 'ENOENT', 'ENOTDIR')) this.#demandMount(journaled)
+      throw error
+    }
+  }
+
+  /** Where a file system is not mounted, its mount point is an empty directory, which says nothing of what is on it. */
+  #demandMount({ name, mount }: JournaledDirectory): void {
+    if (mount === '' || this.#mounts.isMountPoint(mount)) return
+    throw new NotMountedError(this.root.pathOf(mount), name)
   }
 
   /** As open, but undefined when the directory has gone. */
@@ -113,14 +157,22 @@ export class StagingArea {
     for (const fd of this.#fileSystems.values()) this.root.kernel.syncfs(fd)
   }
 
-  /** Removes every object that still has a staging name, in every journaled directory. */
-  discard(context: StepContext): void {
+  /**
+   * Removes every object that still has a staging name, in every journaled directory.
+   *
+   * @param bornSinceNs  older objects are no staged ones: they are kept aside and reported
+   */
+  discard(context: StepContext, bornSinceNs?: bigint): void {
     for (const { number } of this.#byNumber) {
-      const directory = context.directory(number)
+      const directory = context.findDirectory(number)
+      if (directory === undefined) continue
       for (const { name } of context.kernel.readDirectory(directory.fd)) {
         if (!name.startsWith(stagingPrefix(this.id))) continue
         const stat = context.kernel.findat(directory.fd, name)
-        if (stat !== undefined) removeObject(context, directory, name, stat)
+        if (stat === undefined) continue
+        if (bornSinceNs === undefined || (stat.btimeNs ?? 0n) >= bornSinceNs) {
+          removeObject(context, directory, name, stat)
+        } else keepAside(context, { directory: directory.fd, name }, directory, 'may be an old object')
       }
     }
   }
@@ -128,10 +180,11 @@ export class StagingArea {
   /** Puts back the mtimes that staging and undoing have moved. */
   restoreTimes(context: StepContext): void {
     for (const { number, mtimeNs } of this.#byNumber) {
-      const { fd } = context.directory(number)
-      const { atimeNs } = context.kernel.fstat(fd)
+      const directory = context.findDirectory(number)
+      if (directory === undefined) continue
+      const { atimeNs } = context.kernel.fstat(directory.fd)
       try {
-        context.kernel.futimens(fd, atimeNs, BigInt(mtimeNs))
+        context.kernel.futimens(directory.fd, atimeNs, BigInt(mtimeNs))
       } catch (error) {
         if (!isSyscallError(error, 'EPERM', 'EROFS')) throw error // not our directory: then its time is not ours to keep
       }
@@ -144,12 +197,31 @@ export class StagingArea {
   }
 }
 
+/**
+ * On overlayfs the first change below a directory of the lower layer copies it up, and before Linux 6.6 (whose handles
+ * outlive that) its identity is another one afterwards: so it is copied up first, by setting the times that it has.
+ */
+function copyUp(kernel: Kernel, directory: Fd, { atimeNs, mtimeNs }: Stat): void {
+  if (kernel.fstatfs(directory).magic !== magics.overlay) return
+  quietly(() => kernel.futimens(directory, atimeNs, mtimeNs))
+}
+
+/** What the context of a transaction's steps is made from. */
+export interface ContextParts {
+  readonly members: Members
+  readonly isRecovering: boolean
+  leftOver(name: Name, reason: string): void
+  note(text: string): void
+}
+
 /** The context that steps of a transaction run in. */
-export function stepContext(
-  area: StagingArea,
-  committedNs: bigint | undefined,
-  leftOver: (name: Name, reason: string) => void,
-): StepContext {
-  const directories = { directory: (n: number) => area.open(n), findDirectory: (n: number) => area.find(n) }
-  return { kernel: area.root.kernel, committedNs, leftOver, linkedInodes: new Set(), ...directories }
+export function stepContext(area: StagingArea, { members, ...parts }: ContextParts): StepContext {
+  return {
+    ...parts,
+    kernel: area.root.kernel,
+    declinesExchange: new Set(),
+    directory: (number) => area.open(number),
+    findDirectory: (number) => area.find(number),
+    membersOf: (staging, which) => members.of(staging, which),
+  }
 }

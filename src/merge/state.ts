@@ -59,6 +59,11 @@ export class State {
     return isWithin(name, this.find()?.name ?? this.name)
   }
 
+  /** The directory of all packages' records, without symlinks, made when it is missing. */
+  recordsDirectory(): Name {
+    return makeDirectories(this.root, joinName(this.name, 'packages')).name
+  }
+
   /** The directory that holds a package's record. */
   packageDirectory(packageName: string): Name {
     return joinName(joinName(this.name, 'packages'), encodePackageName(packageName))

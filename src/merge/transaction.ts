@@ -2,20 +2,35 @@
 
 import { randomBytes } from 'node:crypto'
 import { displayName, joinName, type Name, type Stat } from '../sys/index.ts'
+import { readBootId } from './bootId.ts'
 import { RecoveryPendingError, RootChangedError } from './errors.ts'
+import { Flush, type MergeDurability } from './flush.ts'
 import { Journal } from './journal.ts'
-import { StagingArea, stepContext } from './stagingArea.ts'
+import { type ListedTree, listMembers, Members } from './members.ts'
+import { type ContextParts, StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
-import { applyStep, cleanUpStep, type Phase, type Step, type StepContext, undoSteps } from './steps.ts'
+import { livePlace, stagedPlace } from './steps/renaming.ts'
+import {
+  applyStep,
+  checkDisplaced,
+  cleanUpStep,
+  type DisplacingStep,
+  type Phase,
+  type Step,
+  type StepContext,
+  seenOf,
+  undoSteps,
+} from './steps.ts'
 
-/** How sure it shall be that a finished merge is on the disk. */
-export type MergeDurability = 'transaction' | 'none'
+export type { MergeDurability } from './flush.ts'
 
 /** A step, and what its live object looked like when the plan was made. */
 export interface StagedStep {
   readonly step: Step
   /** Absent where nothing is displaced. */
   readonly displaced?: Stat
+  /** What the plan saw in a directory that is displaced as a whole, by live names. */
+  readonly members?: ReadonlySet<Name>
 }
 
 /** What a transaction shall do. */
@@ -40,18 +55,20 @@ export interface LeftOver {
 export interface TransactionReport {
   readonly id: string
   readonly leftOvers: readonly LeftOver[]
+  /** What had to be done in another way than the best one, such as renaming where names cannot be exchanged. */
+  readonly notes: readonly string[]
 }
 
 /** Where a running transaction is, for progress. */
 export type TransactionPhase = 'stage' | 'flush' | 'commit' | 'record' | 'clean up'
 
-const bytesPerStep = 256
+const bytesPerStep = 384
 
 /**
  * Runs a transaction on a locked and recovered root.
  *
  * After it returns the root is the new one, durably unless `durability` is `none`; after it throws anything but
- * RecoveryPendingError the root is the old one.
+ * RecoveryPendingError the root is the old one, but for what the error's `leftOvers` tell.
  *
  * @throws {RecoveryPendingError} when undoing failed too: the next run goes on with it
  */
@@ -64,20 +81,41 @@ export function runTransaction(
   const { root } = state
   const journal = new Journal(root.kernel, state.make().fd, durability !== 'none')
   const area = new StagingArea(root, randomBytes(8).toString('hex'))
-  const leftOvers: LeftOver[] = []
-  const leftOver = (name: Name, reason: string) => void leftOvers.push({ name: displayName(name), reason })
-  const running = new RunningTransaction(journal, area, durability, leftOver)
+  const told = new Told()
+  const running = new RunningTransaction(journal, area, durability, told)
   try {
     onPhase('stage')
-    const steps = running.stage(work)
+    const steps = running.stage({ ...work, directories: [...work.directories, state.recordsDirectory()] })
     onPhase('commit')
     running.commit(steps, onPhase)
     onPhase('clean up')
     running.cleanUp(steps)
-    return { id: area.id, leftOvers }
+    return { id: area.id, ...told }
+  } catch (error) {
+    throw told.addTo(error)
   } finally {
     area.close()
     journal.close()
+  }
+}
+
+/** What a transaction, or its recovery, has to tell beside its outcome. */
+export class Told implements Pick<ContextParts, 'leftOver' | 'note'> {
+  readonly leftOvers: LeftOver[] = []
+  readonly notes: string[] = []
+
+  readonly leftOver = (name: Name, reason: string): void => {
+    this.leftOvers.push({ name: displayName(name), reason })
+  }
+
+  readonly note = (text: string): void => {
+    if (!this.notes.includes(text)) this.notes.push(text)
+  }
+
+  /** An error also tells what undoing had to leave behind. */
+  addTo(error: unknown): unknown {
+    if (error instanceof Error && this.leftOvers.length > 0) Object.assign(error, { leftOvers: this.leftOvers })
+    return error
   }
 }
 
@@ -85,89 +123,117 @@ export function runTransaction(
 class RunningTransaction {
   readonly #journal: Journal
   readonly #area: StagingArea
-  readonly #sync: () => void
-  readonly #leftOver: StepContext['leftOver']
-  #committedNs: bigint | undefined
+  readonly #flush: Flush
+  readonly #durability: MergeDurability
+  readonly #members = new Members()
+  readonly #context: StepContext
 
-  constructor(journal: Journal, area: StagingArea, durability: MergeDurability, leftOver: StepContext['leftOver']) {
+  constructor(journal: Journal, area: StagingArea, durability: MergeDurability, told: Told) {
     this.#journal = journal
     this.#area = area
-    this.#sync = durability === 'none' ? () => {} : () => area.syncFileSystems()
-    this.#leftOver = leftOver
-  }
-
-  #context(): StepContext {
-    return stepContext(this.#area, this.#committedNs, this.#leftOver)
+    this.#durability = durability
+    this.#flush = new Flush(area, durability)
+    const { leftOver, note } = told
+    this.#context = stepContext(area, { members: this.#members, isRecovering: false, leftOver, note })
   }
 
   /** Makes everything durable under staging names. Nothing is visible; a failure removes what was made. */
-  stage(work: Work): readonly StagedStep[] {
-    this.#journal.begin(this.#area.id, work.packages, work.expectedSteps * bytesPerStep)
+  stage(work: Work): readonly Step[] {
+    const { packages, expectedSteps } = work
+    const bootId = readBootId(this.#area.root.kernel)
+    const timeNs = String(BigInt(Date.now()) * 1_000_000n)
+    const isFlushed = this.#durability !== 'none'
+    this.#journal.begin(this.#area.id, { packages, timeNs, bootId, isFlushed }, expectedSteps * bytesPerStep)
     try {
       this.#area.announce(work.directories, this.#journal)
       this.#journal.flush()
-      const steps = work.stage(this.#area)
-      for (const { step } of steps) this.#journal.append({ kind: 'step', step })
+      const staged = work.stage(this.#area)
+      const steps = staged.map(withSeen)
+      steps.forEach((step, index) => {
+        this.#describe(step, staged[index]?.members)
+      })
       this.#journal.flush()
-      this.#sync()
+      this.#flush.staged(this.#context, steps)
       return steps
     } catch (error) {
-      this.#giveUp(error, () => this.#discard(this.#context()))
+      this.#giveUp(error, [])
       throw error
+    }
+  }
+
+  /** Journals a step, and what is in the directories that it moves as a whole. */
+  #describe(step: Step, planned: ReadonlySet<Name> | undefined): void {
+    this.#journal.append({ kind: 'step', step })
+    const { kernel } = this.#context
+    if (step.kind === 'place' || step.kind === 'replace') {
+      const staged = stagedPlace(this.#context, step)
+      const isDirectory = kernel.findat(staged.directory, staged.name)?.type === 'directory'
+      if (isDirectory) this.#list(step.staging, 'staged', staged)
+    }
+    const isDisplaced = step.kind === 'replace' || step.kind === 'remove'
+    if (isDisplaced && step.displaced?.type === 'directory') {
+      this.#list(step.staging, 'displaced', livePlace(this.#context, step))
+      this.#demandOnly(planned ?? new Set(), step)
+    }
+  }
+
+  /** What somebody put into a directory since the plan looked must not go with it. */
+  #demandOnly(planned: ReadonlySet<Name>, { staging, directory, name }: DisplacingStep): void {
+    const top = joinName(this.#context.directory(directory).name, name)
+    for (const member of this.#context.membersOf(staging, 'displaced')?.keys() ?? []) {
+      const full = joinName(top, member)
+      if (!planned.has(full)) throw new RootChangedError(full, 'was put there')
+    }
+  }
+
+  #list(staging: Name, which: ListedTree, place: { directory: number; name: Name }): void {
+    for (const record of listMembers(this.#context.kernel, place, { staging, which })) {
+      this.#members.add(record)
+      this.#journal.append(record)
     }
   }
 
   /** Renames everything into place. The marker comes first; a failure undoes the renames in reverse order. */
-  commit(steps: readonly StagedStep[], onPhase: (phase: TransactionPhase) => void): void {
-    const applied: Step[] = []
+  commit(steps: readonly Step[], onPhase: (phase: TransactionPhase) => void): void {
     try {
-      // The kernel's file times lag behind the clock, so everything staged is older than this.
-      this.#committedNs = BigInt(Date.now() + 1) * 1_000_000n
-      this.#journal.mark('commit', { timeNs: String(this.#committedNs) })
-      this.#apply('payload', steps, applied)
+      this.#journal.mark('commit')
+      this.#apply('payload', steps)
       onPhase('record')
-      this.#apply('record', steps, applied)
+      this.#apply('record', steps)
       this.#journal.mark('final')
     } catch (error) {
-      this.#giveUp(error, () => {
-        this.#journal.mark('abort') // over a marker whose writing failed, and that may have reached the file
-        undoSteps(this.#context(), applied)
-        this.#discard(this.#context())
-      })
+      this.#giveUp(error, steps)
       throw error
     }
   }
 
-  #apply(phase: Phase, steps: readonly StagedStep[], applied: Step[]): void {
-    const context = this.#context()
-    for (const staged of steps) {
-      if (staged.step.phase !== phase) continue
-      applyStep(context, staged.step)
-      applied.push(staged.step)
-      checkDisplaced(context, staged)
+  #apply(phase: Phase, steps: readonly Step[]): void {
+    const ofPhase = steps.filter((step) => step.phase === phase)
+    for (const step of ofPhase) {
+      applyStep(this.#context, step)
+      if (step.kind === 'replace' || step.kind === 'remove') checkDisplaced(this.#context, step)
     }
-    this.#sync()
+    this.#flush.names(this.#context, ofPhase)
   }
 
   /** Removes what was displaced. Nothing here can undo the merge any more. */
-  cleanUp(steps: readonly StagedStep[]): void {
-    const context = this.#context()
+  cleanUp(steps: readonly Step[]): void {
     this.#orPending('clean-up did not end', () => {
-      for (const { step } of steps) cleanUpStep(context, step)
-      this.#sync()
+      for (const step of steps) cleanUpStep(this.#context, step)
+      this.#flush.names(this.#context, steps)
       this.#journal.end()
     })
   }
 
-  #discard(context: StepContext): void {
-    this.#area.discard(context)
-    this.#area.restoreTimes(context)
-  }
-
-  #giveUp(reason: unknown, undo: () => void): void {
+  /** Takes back what was applied, by what is on the disk, and removes what was staged. */
+  #giveUp(reason: unknown, applied: readonly Step[]): void {
     this.#orPending(`undoing it failed (after: ${String(reason)})`, () => {
-      undo()
-      this.#sync()
+      // Over a commit marker whose writing failed, and that may have reached the file.
+      if (applied.length > 0) this.#journal.mark('abort')
+      undoSteps(this.#context, applied)
+      this.#area.discard(this.#context)
+      this.#area.restoreTimes(this.#context)
+      this.#flush.names(this.#context)
       this.#journal.end()
     })
   }
@@ -181,16 +247,8 @@ class RunningTransaction {
   }
 }
 
-/** An admin may have saved a file between plan and commit: then what was displaced is not what the plan saw. */
-function checkDisplaced(context: StepContext, { step, displaced }: StagedStep): void {
-  if (displaced === undefined || !('staging' in step)) return
-  const directory = context.directory(step.directory)
-  const now = context.kernel.statat(directory.fd, step.staging)
-  const isSame =
-    now.ino === displaced.ino &&
-    now.mode === displaced.mode &&
-    now.uid === displaced.uid &&
-    now.gid === displaced.gid &&
-    (now.type === 'directory' || (now.size === displaced.size && now.mtimeNs === displaced.mtimeNs))
-  if (!isSame) throw new RootChangedError(joinName(directory.name, step.name), 'was changed')
+/** What the plan saw goes into the journal too: recovery looks as well before it goes on. */
+function withSeen({ step, displaced }: StagedStep): Step {
+  const displaces = step.kind === 'replace' || step.kind === 'remove'
+  return displaces && displaced !== undefined ? { ...step, displaced: seenOf(displaced) } : step
 }

@@ -52,10 +52,10 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
       ...packages.flatMap((name) => forgetPackage(session, area, name)),
     ]
     const work = { packages, directories, expectedSteps: removals.length, stage }
-    const { id, leftOvers } = runTransaction(state, work, options.durability ?? 'transaction', (phase) =>
+    const { id, leftOvers, notes } = runTransaction(state, work, options.durability ?? 'transaction', (phase) =>
       meter.enter(phase),
     )
-    return { ...report, transaction: id, leftOvers }
+    return { ...report, transaction: id, leftOvers, notes }
   }
 
   function isRemovalEdited({ comparer, root }: Session, { entry, liveName, live }: Removal): boolean {

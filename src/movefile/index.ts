@@ -29,6 +29,7 @@ export {
   metadataPolicy,
 } from './policy.ts'
 export { removeTree } from './removeTree.ts'
+export { renameToFreeName } from './rename.ts'
 export type { ExpectedStat, MoveProgress, PlaceOptions } from './request.ts'
 export { Inheritance, type StagedObject, type StageOptions } from './stage.ts'
 export type { TreeEntry, TreeOptions, TreeReport } from './tree.ts'

@@ -191,8 +191,11 @@ export function renameInto(kernel: Kernel, source: Place, target: Place, noRepla
   }
 }
 
-/** link(2) refuses a name that is taken too; a directory cannot be linked, so its EINVAL is the answer. */
-function renameToFreeName(kernel: Kernel, source: Place, target: Place): void {
+/**
+ * Renames to a name that has to be free. link(2) refuses a name that is taken too; a directory cannot be linked, so its
+ * EINVAL is the answer.
+ */
+export function renameToFreeName(kernel: Kernel, source: Place, target: Place): void {
   try {
     kernel.renameat(source.directory, source.name, target.directory, target.name, RENAME_NOREPLACE)
   } catch (error) {

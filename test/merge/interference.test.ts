@@ -108,3 +108,148 @@ function interfere(root: string): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30)
   fs.writeFileSync(join(root, 'opt/new/theirs'), 'by the admin')
 }
+
+/** A kernel that does something beside the n-th rename of a merge, before or after it; and that may die or fail there. */
+function beside(
+  base: Kernel,
+  at: number,
+  acts: { before?: () => void; after?: () => void; fate?: 'dies' | 'fails' },
+): Kernel {
+  let renames = 0
+  return wrapKernel(base, (call, args, proceed) => {
+    if (renames > at && acts.fate === 'dies') throw new Error('died')
+    if (call !== 'renameat') return proceed(...args)
+    const isIt = ++renames === at
+    if (isIt) acts.before?.()
+    if (renames === at + 1 && acts.fate === 'fails') throw new SyscallError('EIO', 'renameat2')
+    const result = proceed(...args)
+    if (isIt) acts.after?.()
+    if (isIt && acts.fate === 'dies') renames++
+    return result
+  })
+}
+
+describe('an undo beside somebody else', () => {
+  const images = { one: 'f /etc/a "1"\nf /etc/b "1"', two: 'f /etc/a "2, longer"\nf /etc/b "2, longer"' }
+  /** Saved as editors do: another object under the name. */
+  const saveOver = (path: string) => () => {
+    fs.writeFileSync(`${path}.new`, 'by the admin')
+    fs.renameSync(`${path}.new`, path)
+  }
+
+  for (const recovering of [false, true]) {
+    const how = recovering ? ' by recovery' : ''
+
+    it(`keeps the old object aside when its name was given to another${how}, and tells of it`, () =>
+      withScene(images, async ({ root, directory, merge }) => {
+        await merge(linuxKernel(), 'one')
+        const process = mortal()
+        const fate = recovering ? 'dies' : 'fails'
+        const kernel = beside(process.kernel, 1, { after: saveOver(join(root, 'etc/a')), fate })
+        const error = await merge(kernel, 'two').then(
+          () => assert.fail('it was not undone'),
+          (thrown: { leftOvers?: readonly { name: string }[] }) => thrown,
+        )
+        process.bury()
+        const { leftOvers } = recovering ? recover(directory, linuxKernel(), true) : error
+        const kept = fs.readdirSync(join(root, 'etc')).filter((name) => name.startsWith('.rootmerge-kept-'))
+        assert.equal(kept.length, 1)
+        assert.deepEqual(
+          leftOvers?.map(({ name }) => name),
+          [`etc/${kept[0]}`],
+        )
+        assert.equal(fs.readFileSync(join(root, 'etc', kept[0] as string), 'utf8'), '1')
+        assert.equal(fs.readFileSync(join(root, 'etc/a'), 'utf8'), 'by the admin')
+        assert.equal(fs.readFileSync(join(root, 'etc/b'), 'utf8'), '1')
+      }))
+
+    it(`keeps a removed object aside when its name was given to another${how}`, () =>
+      withScene({ one: 'f /etc/a "1"\nf /etc/b "1"', two: 'f /etc/c "2"' }, async ({ root, directory, merge }) => {
+        await merge(linuxKernel(), 'one')
+        const process = mortal()
+        const fate = recovering ? 'dies' : 'fails'
+        const write = () => fs.writeFileSync(join(root, 'etc/b'), 'by the admin')
+        await assert.rejects(merge(beside(process.kernel, 2, { after: write, fate }), 'two'))
+        process.bury()
+        if (recovering) recover(directory, linuxKernel(), true)
+        const names = fs.readdirSync(join(root, 'etc')).sort()
+        assert.deepEqual(names.slice(1), ['a', 'b'])
+        assert.match(names[0] ?? '', /^\.rootmerge-kept-/)
+        assert.equal(fs.readFileSync(join(root, 'etc', names[0] as string), 'utf8'), '1')
+        assert.equal(fs.readFileSync(join(root, 'etc/b'), 'utf8'), 'by the admin')
+      }))
+
+    it(`keeps what others put into an empty new directory, and what they made anew under a name of ours${how}`, () =>
+      withScene(
+        { one: 'f /etc/x "1"', two: 'f /etc/x "1"\nd /opt/empty\nf /opt/new/ours "2"\nf /usr/new "2"' },
+        async ({ root, directory, merge }) => {
+          await merge(linuxKernel(), 'one')
+          const process = mortal()
+          const interfere = () => {
+            fs.writeFileSync(join(root, 'opt/empty/theirs'), 'by the admin')
+            fs.unlinkSync(join(root, 'opt/new/ours')) // the next file may get its inode number at once
+            fs.writeFileSync(join(root, 'opt/new/ours'), 'by the admin')
+          }
+          const kernel = beside(process.kernel, 1, { after: interfere, fate: recovering ? 'dies' : 'fails' })
+          await assert.rejects(merge(kernel, 'two'))
+          process.bury()
+          if (recovering) recover(directory, linuxKernel(), true)
+          for (const name of ['opt/empty/theirs', 'opt/new/ours']) {
+            assert.equal(fs.readFileSync(join(root, name), 'utf8'), 'by the admin', name)
+          }
+          assert.equal(fs.existsSync(join(root, 'usr')), false)
+        },
+      ))
+  }
+
+  it('follows a crash when somebody saved meanwhile what would be displaced', () =>
+    withScene(images, async ({ root, directory, merge }) => {
+      await merge(linuxKernel(), 'one')
+      const process = mortal()
+      await assert.rejects(merge(beside(process.kernel, 1, { fate: 'dies' }), 'two'))
+      process.bury()
+      fs.writeFileSync(join(root, 'etc/b'), 'by the admin')
+      const { action, leftOvers } = recover(directory)
+      assert.equal(action, 'undo')
+      assert.match(leftOvers[0]?.name ?? '', /etc\/b$/)
+      assert.equal(fs.readFileSync(join(root, 'etc/a'), 'utf8'), '1')
+      assert.equal(fs.readFileSync(join(root, 'etc/b'), 'utf8'), 'by the admin')
+    }))
+
+  for (const [when, at] of Object.entries({ 'before it is displaced': 1, 'after it was displaced': 2 })) {
+    it(`keeps what somebody put into a directory ${when}`, () =>
+      withScene(
+        { one: 'f /etc/d/file "1"\nf /etc/z "1"', two: 'l /etc/d -> z\nf /etc/z "2, longer"' },
+        async ({ root, directory, merge }) => {
+          await merge(linuxKernel(), 'one')
+          const process = mortal()
+          const directoryFd = fs.openSync(join(root, 'etc/d'), 'r')
+          const put = () => fs.writeFileSync(`/proc/self/fd/${directoryFd}/theirs`, 'by the admin')
+          const isBefore = at === 1
+          const kernel = beside(process.kernel, at, isBefore ? { before: put } : { after: put, fate: 'dies' })
+          await (isBefore
+            ? assert.rejects(merge(kernel, 'two'), RootChangedError)
+            : assert.rejects(merge(kernel, 'two')))
+          process.bury()
+          if (!isBefore) recover(directory)
+          assert.equal(fs.readFileSync(`/proc/self/fd/${directoryFd}/theirs`, 'utf8'), 'by the admin')
+          fs.closeSync(directoryFd)
+          assert.equal(fs.readFileSync(join(root, 'etc/d/file'), 'utf8'), '1')
+        },
+      ))
+  }
+
+  it('goes on without a directory that somebody removed after the crash', () =>
+    withScene({ one: 'f /etc/x "1"', two: 'f /etc/x "1"\nf /etc/sub/y "2"\nf /opt/z "2"' }, async (scene) => {
+      const { root, directory, merge } = scene
+      fs.mkdirSync(join(root, 'opt'))
+      await merge(linuxKernel(), 'one')
+      const process = mortal()
+      await assert.rejects(merge(beside(process.kernel, 1, { fate: 'dies' }), 'two'))
+      process.bury()
+      fs.rmSync(join(root, 'opt'), { recursive: true })
+      assert.equal(recover(directory, linuxKernel(), true).action, 'undo')
+      assert.deepEqual(fs.readdirSync(join(root, 'etc')), ['x'])
+      assert.equal(recover(directory).action, 'nothing')
+    }))
+})

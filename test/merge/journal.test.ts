@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { RecoveryPendingError } from '../../src/merge/errors.ts'
 import { Journal, type Marker } from '../../src/merge/journal.ts'
-import { recoveryActions } from '../../src/merge/recover.ts'
+import { frameOf } from '../../src/merge/journalFrames.ts'
+import { recoveryActionFor, recoveryTable } from '../../src/merge/recover.ts'
 import type { Step } from '../../src/merge/steps.ts'
 import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
 import { declining } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 
 const step: Step = { kind: 'place', phase: 'payload', directory: 0, name: '\xff odd\n', staging: 's', identity: '1:ab' }
-const directory = { number: 0, name: 'usr', identity: '1:cd', mtimeNs: '5' }
+const directory = { number: 0, name: 'usr', identity: '1:cd', mtimeNs: '5', mount: '' }
+const beginningOf = (name: string) => ({ packages: [name], timeNs: '77', bootId: 'boot', isFlushed: true })
 
 function withJournal(body: (journal: Journal, read: () => ReturnType<typeof Journal.readOnly>, path: string) => void) {
   withDirectory((path) => {
@@ -28,15 +31,27 @@ function withJournal(body: (journal: Journal, read: () => ReturnType<typeof Jour
 describe('Journal', () => {
   it('is read back as it was written, odd names included', () =>
     withJournal((journal, read) => {
-      journal.begin('00ab00ab00ab00ab', ['pkg'], 1000)
+      journal.begin('00ab00ab00ab00ab', beginningOf('pkg'), 1000)
       journal.append({ kind: 'directory', ...directory })
       journal.append({ kind: 'step', step })
-      journal.mark('commit', { timeNs: '77' })
-      assert.deepEqual(read(), {
+      journal.append({ kind: 'members', staging: 's', which: 'staged', within: 'sub', members: { x: '1:ef' } })
+      journal.append({ kind: 'members', staging: 's', which: 'staged', within: '', members: { __proto__x: '2:ef' } })
+      journal.mark('commit')
+      const state = read()
+      assert.ok(state)
+      const { members, ...rest } = state
+      assert.deepEqual(
+        [...(members.of('s', 'staged') ?? [])],
+        [
+          ['sub/x', '1:ef'],
+          ['__proto__x', '2:ef'],
+        ],
+      )
+      assert.equal(members.of('s', 'displaced'), undefined)
+      assert.deepEqual(rest, {
         id: '00ab00ab00ab00ab',
         marker: 'commit',
-        packages: ['pkg'],
-        committedNs: 77n,
+        beginning: { kind: 'begin', ...beginningOf('pkg') },
         directories: [{ kind: 'directory', ...directory }],
         steps: [step],
       })
@@ -44,23 +59,23 @@ describe('Journal', () => {
 
   it('tells nothing of a transaction that was overwritten by the next', () =>
     withJournal((journal, read) => {
-      journal.begin('1111111111111111', ['first'], 1000)
+      journal.begin('1111111111111111', beginningOf('first'), 1000)
       for (let n = 0; n < 50; n++) journal.append({ kind: 'step', step })
       journal.end()
       assert.equal(read()?.marker, 'end')
       assert.deepEqual(read()?.steps, [])
-      journal.begin('2222222222222222', ['second'], 1000)
-      assert.deepEqual(read()?.packages, ['second'])
+      journal.begin('2222222222222222', beginningOf('second'), 1000)
+      assert.deepEqual(read()?.beginning.packages, ['second'])
       assert.deepEqual(read()?.steps, [])
       assert.equal(read()?.marker, 'begin')
     }))
 
   it('ends before a record that was cut, wherever the cut is', () =>
     withJournal((journal, read, path) => {
-      journal.begin('1111111111111111', ['pkg'], 1000)
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
       const begun = readFileSync(path)
       journal.append({ kind: 'step', step })
-      journal.mark('commit', { timeNs: '1' })
+      journal.mark('commit')
       const whole = readFileSync(path)
       const end = whole.findLastIndex((byte) => byte !== 0) + 1
       const markers = new Set<Marker | undefined>()
@@ -74,13 +89,16 @@ describe('Journal', () => {
       assert.ok(markers.has('begin'))
     }))
 
-  it('refuses a version that it does not know', () =>
+  it('refuses a version that it does not know, and takes a flipped bit for no newer release', () =>
     withJournal((journal, read, path) => {
-      journal.begin('1111111111111111', ['pkg'], 1000)
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
       const bytes = readFileSync(path)
       bytes.writeUInt32LE(99, 8)
       writeFileSync(path, bytes)
-      assert.equal(read(), undefined) // the checksum covers the version: a flipped bit is no newer release
+      assert.equal(read(), undefined) // the checksum covers the version
+      const payload = Buffer.from('{"kind":"a record of another time"}')
+      writeFileSync(path, frameOf(payload, { version: 99, id: 0x1111111111111111n, index: 0 }))
+      assert.throws(read, (error: Error) => error instanceof RecoveryPendingError && /version 99/.test(error.message))
     }))
 
   it('owns its blocks where there is no fallocate', () =>
@@ -88,18 +106,36 @@ describe('Journal', () => {
       const kernel = declining(linuxKernel(), 'fallocate', 'EOPNOTSUPP')
       const fd = kernel.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY)
       const journal = new Journal(kernel, fd, true)
-      journal.begin('1111111111111111', ['pkg'], 100_000)
+      journal.begin('1111111111111111', beginningOf('pkg'), 100_000)
       assert.ok(kernel.statat(fd, 'journal').blocks * 512 >= 100_000)
       journal.close()
       kernel.close(fd)
     }))
 })
 
-describe('recoveryActions', () => {
-  it('has one action for every marker, and never undoes after final', () => {
-    const markers: Marker[] = ['begin', 'commit', 'abort', 'final', 'end']
-    assert.deepEqual(Object.keys(recoveryActions).sort(), [...markers].sort())
-    assert.equal(recoveryActions.final, 'clean up')
-    assert.equal(recoveryActions.begin, 'discard')
+describe('recoveryActionFor()', () => {
+  const markers: readonly Marker[] = ['begin', 'commit', 'abort', 'final', 'end']
+
+  it('has exactly one row of its table for every situation', () => {
+    for (const marker of markers) {
+      for (const isReliable of [true, false]) {
+        for (const undo of [true, false]) {
+          const rows = recoveryTable.filter(
+            ([of, reliable, asked]) =>
+              of === marker && (reliable === 'any' || reliable === isReliable) && (asked === 'any' || asked === undo),
+          )
+          assert.equal(rows.length, 1, JSON.stringify({ marker, isReliable, undo }))
+          assert.equal(recoveryActionFor({ marker, isReliable, undo }), rows[0]?.[3])
+        }
+      }
+    }
+  })
+
+  it('never undoes after final, and never finishes what is not reliable', () => {
+    for (const undo of [true, false]) {
+      assert.equal(recoveryActionFor({ marker: 'final', isReliable: true, undo }), 'clean up')
+      assert.equal(recoveryActionFor({ marker: 'commit', isReliable: false, undo }), 'undo')
+      assert.equal(recoveryActionFor({ marker: 'begin', isReliable: true, undo }), 'discard')
+    }
   })
 })

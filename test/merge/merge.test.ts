@@ -479,7 +479,7 @@ describe('readers of a root', () => {
       const kernel = linuxKernel()
       const state = kernel.openat(AT_FDCWD, join(root, 'var/lib/rootmerge'), O_RDONLY | O_DIRECTORY)
       const journal = new Journal(kernel, state, true)
-      journal.begin('0123456789abcdef', ['q'], 1000)
+      journal.begin('0123456789abcdef', { packages: ['q'], timeNs: '0', bootId: '', isFlushed: true }, 1000)
       journal.close()
       kernel.close(state)
       for (const action of [list({ root }), verify({ root }), owner({ root, names: ['x'] })]) {

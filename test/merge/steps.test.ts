@@ -6,7 +6,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { identityOf } from '../../src/merge/identity.ts'
 import { applyStep, cleanUpStep, type Step, type StepContext, undoStep, whereIs } from '../../src/merge/steps.ts'
-import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
+import { AT_FDCWD, type Kernel, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'
@@ -44,6 +44,21 @@ const steps: Readonly<Record<string, Bare<Step>>> = {
 /** A step that makes its change only with the clean-up is in place from the start. */
 const isCleanUpOnly = (step: Step) => step.kind === 'removeDirectory'
 
+/** A context whose every directory is one that is open. */
+function contextIn(kernel: Kernel, fd: number, leftOvers: string[]): StepContext {
+  const directory = () => ({ fd, name: '' })
+  return {
+    kernel,
+    directory,
+    findDirectory: directory,
+    isRecovering: false,
+    declinesExchange: new Set(),
+    membersOf: () => undefined,
+    leftOver: (name) => leftOvers.push(name),
+    note: () => {},
+  }
+}
+
 function lawOf(bare: Bare<Step>, root: string): void {
   const kernel = linuxKernel()
   const fd = kernel.openat(AT_FDCWD, root, O_RDONLY | O_DIRECTORY)
@@ -51,15 +66,7 @@ function lawOf(bare: Bare<Step>, root: string): void {
     const identity = 'staging' in bare ? (identityOf(kernel, fd, bare.staging) ?? '') : ''
     const step = JSON.parse(JSON.stringify({ ...bare, phase: 'payload', directory: 0, identity })) as Step
     const leftOvers: string[] = []
-    const directory = () => ({ fd, name: '' })
-    const context: StepContext = {
-      kernel,
-      directory,
-      findDirectory: directory,
-      committedNs: undefined,
-      linkedInodes: new Set(),
-      leftOver: (name) => leftOvers.push(name),
-    }
+    const context = contextIn(kernel, fd, leftOvers)
     const look = () => snapshot(root, { directoryTimes: false })
     const before = look()
     const whereabouts = () => whereIs(context, step)
@@ -102,15 +109,7 @@ describe('a step', () => {
     writeTree(directory, tree)
     const kernel = linuxKernel()
     const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
-    const open = () => ({ fd, name: '' })
-    const context = {
-      kernel,
-      directory: open,
-      findDirectory: open,
-      committedNs: undefined,
-      linkedInodes: new Set<bigint>(),
-      leftOver: () => {},
-    }
+    const context = contextIn(kernel, fd, [])
     const step: Step = {
       kind: 'replace',
       phase: 'payload',

@@ -3,29 +3,10 @@
 import assert from 'node:assert/strict'
 import { RecoveryPendingError } from '../../src/merge/errors.ts'
 import type { ErrnoName, Kernel } from '../../src/sys/index.ts'
-import { type CountingKernel, Crash, crashAt, failNth } from '../support/kernelDoubles.ts'
-import { checkOutcome, type Prepared, tell, withScenario } from './outcome.ts'
-import { copyOf, mortal, recover, type Scenario, scenarioOf, scenarios } from './scenarios.ts'
-
-/** The long form goes through every call, the short one through a part of them. */
-const full = process.env.ROOTMERGE_TEST_FULL !== undefined
-
-/** Runs a scenario once on a fresh copy with a double, and buries the process that it stands for. */
-async function runOnce(scenario: Scenario, prepared: Prepared, double: (kernel: Kernel) => CountingKernel) {
-  copyOf(prepared.directory, prepared.work)
-  const process = mortal()
-  const { kernel, seen } = double(process.kernel)
-  let error: unknown
-  let leftOvers: readonly unknown[] = []
-  try {
-    leftOvers = ((await scenario.operate(kernel, prepared.work)) as { leftOvers: readonly unknown[] }).leftOvers
-  } catch (thrown) {
-    error = thrown
-  }
-  const leaked = [...process.open.values()]
-  process.bury()
-  return { error, seen, leaked, leftOvers }
-}
+import { Crash, crashAt, failNth } from '../support/kernelDoubles.ts'
+import { checkOutcome, tell, withScenario } from './outcome.ts'
+import { mortal, recover, scenarioOf, scenarios } from './scenarios.ts'
+import { full, runOnce } from './sweeping.ts'
 
 describe('a merge that dies', function () {
   this.timeout(600_000)

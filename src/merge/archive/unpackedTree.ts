@@ -87,8 +87,7 @@ function removeTree(kernel: Kernel, parent: Directory, name: Name): void {
     throw new Error(`${displayName(left)}: ${reason}`)
   }
   const stat = kernel.findat(parent.fd, name)
-  if (stat !== undefined)
-    removeObject({ kernel, committedNs: undefined, linkedInodes: new Set(), leftOver }, parent, name, stat)
+  if (stat !== undefined) removeObject({ kernel, leftOver }, parent, name, stat)
 }
 
 /** What is unpacked gets neither a default ACL nor the group of the directory around it. */

@@ -1,0 +1,70 @@
+// The members of a directory that a step moves as a whole: listed before it moves, so that later nothing is removed
+// that somebody else put there.
+
+import { withDescriptor } from '../movefile/index.ts'
+import { type Fd, joinName, type Kernel, type Name, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../sys/index.ts'
+import { identityOf } from './identity.ts'
+
+/** Which directory of a step was listed: the one that it places, or the one that it displaces. */
+export type ListedTree = 'staged' | 'displaced'
+
+/** Some members of such a directory, as the journal keeps them: a large directory takes several of these. */
+export interface MembersRecord {
+  readonly kind: 'members'
+  /** The staging name of the step. */
+  readonly staging: Name
+  readonly which: ListedTree
+  /** Where in the directory: '' is its top. */
+  readonly within: Name
+  /** Identities by name. */
+  readonly members: Readonly<Record<Name, string>>
+}
+
+/** So that a record stays far below the longest that the journal reads. */
+const membersPerRecord = 2000
+
+/** Lists a directory and all below it, each member with its identity. */
+export function* listMembers(
+  kernel: Kernel,
+  { directory, name }: { directory: Fd; name: Name },
+  of: Pick<MembersRecord, 'staging' | 'which'>,
+): Generator<MembersRecord> {
+  const pending: Name[] = ['']
+  for (let within = pending.pop(); within !== undefined; within = pending.pop()) {
+    const top = joinName(name, within)
+    const fd = kernel.openat(directory, top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    yield* withDescriptor(kernel, fd, () => {
+      const members: [Name, string][] = []
+      for (const entry of kernel.readDirectory(fd)) {
+        const type = entry.type ?? kernel.findat(fd, entry.name)?.type
+        if (type === 'directory') pending.push(joinName(within, entry.name))
+        members.push([entry.name, identityOf(kernel, fd, entry.name) ?? ''])
+      }
+      return inRecords(members).map((part) => ({ kind: 'members' as const, ...of, within, members: part }))
+    })
+  }
+}
+
+function inRecords(members: readonly [Name, string][]): Record<Name, string>[] {
+  const parts: Record<Name, string>[] = []
+  for (let start = 0; start < members.length; start += membersPerRecord) {
+    parts.push(Object.fromEntries(members.slice(start, start + membersPerRecord)))
+  }
+  return parts.length > 0 ? parts : [{}] // that a directory was listed and empty has to be known too
+}
+
+/** Everything that was listed in one transaction: identities by the name within their directory. */
+export class Members {
+  readonly #trees = new Map<string, Map<Name, string>>()
+
+  add({ staging, which, within, members }: MembersRecord): void {
+    const key = `${which}/${staging}`
+    const tree = this.#trees.get(key) ?? new Map<Name, string>()
+    this.#trees.set(key, tree)
+    for (const [name, identity] of Object.entries(members)) tree.set(joinName(within, name), identity)
+  }
+
+  of(staging: Name, which: ListedTree): ReadonlyMap<Name, string> | undefined {
+    return this.#trees.get(`${which}/${staging}`)
+  }
+}

@@ -1,0 +1,83 @@
+// What a step displaced: compared with what the plan saw, and removed after `final`.
+
+import type { Place } from '../../movefile/index.ts'
+import { displayName, isSyscallError, joinName, magics, type Name, type Stat } from '../../sys/index.ts'
+import { RootChangedError } from '../errors.ts'
+import { listMembers } from '../members.ts'
+import { harmless, removeListed, removeObject } from '../removal.ts'
+import { asideName, keepAside } from './renaming.ts'
+import type { DisplacingStep, Seen, StepContext } from './step.ts'
+
+/** What is written down of a live object that will be displaced. */
+export function seenOf({ ino, type, mode, uid, gid, size, mtimeNs }: Stat): Seen {
+  return { ino: String(ino), type, mode, uid, gid, size, mtimeNs: String(mtimeNs) }
+}
+
+/** Where the displaced object of an applied step is; undefined when it has gone already. */
+export function findDisplaced(context: StepContext, step: DisplacingStep): { place: Place; stat: Stat } | undefined {
+  const { kernel } = context
+  const candidates = [
+    { parent: context.findDirectory(step.stagingDirectory ?? step.directory), name: step.staging },
+    { parent: context.findDirectory(step.directory), name: asideName(step) },
+  ]
+  for (const { parent, name } of candidates) {
+    const stat = parent && kernel.findat(parent.fd, name)
+    if (parent !== undefined && stat !== undefined) return { place: { directory: parent.fd, name }, stat }
+  }
+  return undefined
+}
+
+/**
+ * Compares what an applied step displaced with what the plan saw: an admin may have saved a file in between.
+ *
+ * @throws {RootChangedError}
+ */
+export function checkDisplaced(context: StepContext, step: DisplacingStep): void {
+  const seen = step.displaced
+  const found = seen && findDisplaced(context, step)
+  if (seen === undefined || found === undefined) return
+  const name = joinName(context.directory(step.directory).name, step.name)
+  const now = seenOf(found.stat)
+  const isDirectory = now.type === 'directory'
+  // The size and time of a directory that is displaced with its members are theirs; these are listed.
+  const facts = ['type', 'mode', 'uid', 'gid', ...(isDirectory ? [] : ['size', 'mtimeNs'])] as const
+  const differs = facts.find((fact) => now[fact as keyof Seen] !== seen[fact as keyof Seen])
+  if (differs !== undefined || isAnother(context, found.place, now, seen))
+    throw new RootChangedError(name, 'was changed')
+  if (isDirectory) checkMembers(context, step, found.place, name)
+}
+
+/** On overlayfs the copy-up of a lower file gives it another inode number. */
+function isAnother({ kernel }: StepContext, { directory }: Place, now: Seen, seen: Seen): boolean {
+  return now.ino !== seen.ino && kernel.fstatfs(directory).magic !== magics.overlay
+}
+
+/** What somebody put into a directory that is displaced as a whole must not go with it. */
+function checkMembers(context: StepContext, step: DisplacingStep, place: Place, name: Name): void {
+  const known = context.membersOf(step.staging, 'displaced')
+  for (const { within, members } of listMembers(context.kernel, place, { staging: step.staging, which: 'displaced' })) {
+    for (const [member, identity] of Object.entries(members)) {
+      const inside = joinName(within, member)
+      if (known?.get(inside) !== identity) throw new RootChangedError(joinName(name, inside), 'was put there')
+    }
+  }
+}
+
+/** The old object loses its set-id bits and capabilities before its name goes: a stashed hard link is harmless. */
+export function removeDisplaced(context: StepContext, step: DisplacingStep): void {
+  const found = findDisplaced(context, step)
+  const parent = context.findDirectory(step.stagingDirectory ?? step.directory)
+  if (found === undefined || parent === undefined) return
+  const { place, stat } = found
+  try {
+    if (!step.keepsSetId) harmless(context.kernel, place.directory, place.name, stat)
+    const members = stat.type === 'directory' ? context.membersOf(step.staging, 'displaced') : undefined
+    if (members === undefined) return removeObject(context, parent, place.name, stat)
+    removeListed({ ...context, leftOver: () => {} }, parent, place.name, members)
+    if (context.kernel.findat(place.directory, place.name) === undefined) return
+    keepAside(context, place, parent, `has what somebody put into the old '${displayName(step.name)}'`)
+  } catch (error) {
+    if (!isSyscallError(error)) throw error
+    context.leftOver(joinName(parent.name, place.name), error.message)
+  }
+}

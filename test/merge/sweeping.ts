@@ -1,0 +1,28 @@
+// One run of a scenario with a kernel that fails or dies, for the sweeps.
+
+import type { Kernel } from '../../src/sys/index.ts'
+import type { CountingKernel } from '../support/kernelDoubles.ts'
+import type { Prepared } from './outcome.ts'
+import { copyOf, mortal, type Scenario } from './scenarios.ts'
+
+/** The long form goes through every call, the short one through a part of them. */
+export const full = process.env.ROOTMERGE_TEST_FULL !== undefined
+
+/** Runs a scenario once on a fresh copy with a double, and buries the process that it stands for. */
+export async function runOnce(scenario: Scenario, prepared: Prepared, double: (kernel: Kernel) => CountingKernel) {
+  copyOf(prepared.directory, prepared.work)
+  const process = mortal()
+  const { kernel, seen } = double(process.kernel)
+  let error: unknown
+  let report: unknown
+  let leftOvers: readonly unknown[] = []
+  try {
+    report = await scenario.operate(kernel, prepared.work)
+    leftOvers = (report as { leftOvers: readonly unknown[] }).leftOvers
+  } catch (thrown) {
+    error = thrown
+  }
+  const leaked = [...process.open.values()]
+  process.bury()
+  return { error, seen, leaked, leftOvers, report }
+}
