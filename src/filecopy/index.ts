@@ -41,4 +41,4 @@ export {
   type Extent,
   type Method,
 } from './report.ts'
-export type { Watchers } from './workspace.ts'
+export { smallSize, type Watchers } from './workspace.ts'

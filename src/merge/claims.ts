@@ -4,22 +4,24 @@ import { displayName, type Name } from '../sys/index.ts'
 import type { Owner } from './decide.ts'
 import type { Collision } from './errors.ts'
 import type { Owners } from './owners.ts'
+import type { Problems } from './problems.ts'
 
 /** What a collision is about, beside its owners and its remedy. */
 export type Claimed = Omit<Collision, 'name' | 'owners' | 'remedy'> & { readonly name: Name }
 
 /** Answers about owners as a transaction sees them, and what it has against them. */
 export class Claims {
-  readonly collisions: Collision[] = []
   /** Names whose ownership passes, by the package that had them. */
   readonly taken: Map<string, Set<Name>> = new Map()
   readonly #owners: Owners
+  readonly #problems: Problems
   /** The packages that are merged, and those that they replace: their older versions are one. */
   readonly #own: ReadonlySet<string>
 
-  constructor(owners: Owners, own: ReadonlySet<string>) {
+  constructor(owners: Owners, own: ReadonlySet<string>, problems: Problems) {
     this.#owners = owners
     this.#own = own
+    this.#problems = problems
   }
 
   /** By the name as the image has it, and by where it leads: either may be what a record says. */
@@ -46,7 +48,7 @@ export class Claims {
 
   /** Something that speaks against the merge. */
   collide({ name, live, image }: Claimed, remedy: string, owners: readonly string[]): void {
-    this.collisions.push({ name: displayName(name), live, image, owners: this.othersOf(owners), remedy })
+    this.#problems.collide({ name: displayName(name), live, image, owners: this.othersOf(owners), remedy })
   }
 
   /** Names that others own, and that are a new package's from now on. */

@@ -30,6 +30,57 @@ export class CollisionError extends RootmergeError {
   }
 }
 
+/** Several things of different kinds speak against a merge: all of them are listed. */
+export class RefusedError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_REFUSED'
+  /** One error for each. */
+  readonly reasons: readonly Error[]
+
+  constructor(what: string, reasons: readonly Error[]) {
+    const indented = reasons.map(({ message }) => `  ${message.replaceAll('\n', '\n  ')}`)
+    super(`${what}: ${reasons.length} things are in the way:\n${indented.join('\n')}`, { hint: 'Nothing was changed.' })
+    this.reasons = reasons
+  }
+}
+
+/** A file system has not enough room for what is to be staged on it. */
+export class NoSpaceError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_NO_SPACE'
+  /** A directory on the file system. */
+  readonly path: string
+  /** Bytes and inodes that are wanting; undefined where it was only seen when the kernel refused. */
+  readonly missingBytes: number | undefined
+  readonly missingInodes: number | undefined
+
+  constructor(path: Name, missing: { bytes?: number; inodes?: number; cause?: unknown }) {
+    const { bytes = 0, inodes = 0, cause } = missing
+    const wanting = [bytes > 0 && `${bytes} bytes`, inodes > 0 && `${inodes} inodes`].filter(Boolean).join(' and ')
+    const because = cause instanceof Error ? ` (${cause.message})` : ''
+    super(`no space for '${displayName(path)}'${wanting === '' ? '' : `: ${wanting} are missing`}${because}`, {
+      hint: 'Nothing was changed. Make room on that file system.',
+      cause,
+    })
+    this.path = displayName(path)
+    this.missingBytes = missing.bytes
+    this.missingInodes = missing.inodes
+  }
+}
+
+/** Objects that the merge has to rename or change are immutable or append-only. */
+export class ImmutableError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_IMMUTABLE'
+  /** Escaped for reading. */
+  readonly paths: readonly string[]
+
+  constructor(paths: readonly Name[]) {
+    const shown = paths.map(displayName)
+    super(`immutable or append-only: ${shown.join(', ')}`, {
+      hint: 'Nothing was changed. `chattr -i -a` takes the flags off.',
+    })
+    this.paths = shown
+  }
+}
+
 /** An image holds an entry that no root may receive. */
 export class UnsafeEntryError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_UNSAFE_ENTRY'
@@ -191,6 +242,9 @@ export class InvalidArgumentError extends RootmergeError {
 /** Every class that may cross from the engine's thread to the caller's. */
 export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   CollisionError,
+  RefusedError,
+  NoSpaceError,
+  ImmutableError,
   UnsafeEntryError,
   EscapesRootError,
   LockedError,

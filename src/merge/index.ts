@@ -22,6 +22,7 @@ import type { RecoveryReport } from './recover.ts'
 import type { RootOptions } from './session.ts'
 import { verifyInThreads } from './verifyInThreads.ts'
 
+export { MountPointError } from '../movefile/index.ts'
 export { type Difference, differences } from './compareRecorded.ts'
 export * from './errors.ts'
 export type { KeptName } from './obsolete.ts'

@@ -1,23 +1,30 @@
 // Merging, synchronous but for reading archives, for the engine's thread.
 
 import type { EngineContext } from '../sys/engineThread.ts'
+import { toName } from '../sys/index.ts'
 import { commitPlan } from './commitPlan.ts'
 import { checkExpressible } from './contents.ts'
-import { CollisionError } from './errors.ts'
 import { type ImageTree, withImages, withTrees } from './imageTrees.ts'
 import { describePlan } from './mergeReport.ts'
+import { findObstacles } from './obstacles.ts'
 import type { MergeOptions, MergeReport } from './options.ts'
 import { type Owners, withOwners } from './owners.ts'
 import { collisionMatcher } from './ownership.ts'
 import { checkPackageName } from './packageName.ts'
 import { makePlan, type PackageImage, type Plan } from './plan.ts'
+import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
 import { changing, reading, type Session } from './session.ts'
+import { explained } from './space.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
-export function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
-  return withTrees(engine, options, (trees) => mergeTrees(engine, options, trees))
+export async function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
+  try {
+    return await withTrees(engine, options, (trees) => mergeTrees(engine, options, trees))
+  } catch (error) {
+    throw explained(error, toName(options.root))
+  }
 }
 
 /** What a merge works with. */
@@ -45,10 +52,12 @@ function mergeTrees(engine: EngineContext, options: MergeOptions, trees: readonl
 function planMerge(merging: Merging, images: readonly PackageImage[], owners: Owners): Plan {
   const { engine, session, options, meter } = merging
   meter.enter('plan')
+  const problems = new Problems()
   const plan = makePlan({
     ...session,
     images,
     owners,
+    problems,
     replaces: (options.replaces ?? []).map(checkPackageName),
     shareIdentical: options.shareIdentical ?? false,
     mayTake: collisionMatcher(options.collisionIgnore ?? []),
@@ -58,14 +67,15 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
       meter.addEntry(0)
     },
   })
-  const packageNames = images.map(({ packageName }) => packageName)
-  if (plan.collisions.length > 0) throw new CollisionError(packageNames.join(', '), plan.collisions)
-  if (options.contents === true) {
-    for (const { packageName, entries } of plan.packages)
-      checkExpressible(
-        packageName,
-        entries.map(({ entry }) => entry),
-      )
-  }
+  if (options.contents === true) checkContents(plan, problems)
+  findObstacles(session, plan, problems)
+  problems.raise(images.map(({ packageName }) => packageName))
   return plan
+}
+
+function checkContents(plan: Plan, problems: Problems): void {
+  for (const { packageName, entries } of plan.packages) {
+    const facts = entries.map(({ entry }) => entry)
+    problems.attempt(() => checkExpressible(packageName, facts))
+  }
 }

@@ -4,11 +4,11 @@ import type { Name, Stat } from '../sys/index.ts'
 import { Claims } from './claims.ts'
 import type { Action } from './decide.ts'
 import type { RecordedEntry, Xattrs } from './entry.ts'
-import type { Collision } from './errors.ts'
 import { findObsolete, type KeptName, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
+import type { Problems } from './problems.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 
 /**
@@ -48,12 +48,11 @@ export interface PlannedPackage extends PackageImage {
   readonly entries: readonly PlannedEntry[]
 }
 
-/** Everything that a merge will do, and everything that speaks against it. */
+/** Everything that a merge will do. */
 export interface Plan {
   readonly packages: readonly PlannedPackage[]
   readonly removals: readonly Removal[]
   readonly kept: readonly KeptName[]
-  readonly collisions: readonly Collision[]
   /** Names whose ownership passes, by the package that had them. */
   readonly taken: ReadonlyMap<string, ReadonlySet<Name>>
 }
@@ -62,22 +61,24 @@ export interface Plan {
 export interface PlanInput extends PlanningRules {
   readonly images: readonly PackageImage[]
   readonly owners: Owners
+  /** Gets everything that speaks against the merge. */
+  readonly problems: Problems
   /** Packages that go with this merge, beside older versions of the same names. */
   readonly replaces: readonly string[]
 }
 
 /** Decides every entry of all images, then every obsolete name. */
 export function makePlan(input: PlanInput): Plan {
-  const { images, owners, replaces, root } = input
+  const { images, owners, problems, replaces, root } = input
   const own = new Set([...images.map(({ packageName }) => packageName), ...replaces])
   const recorded = recordedNames(owners, own)
-  const claims = new Claims(owners, own)
+  const claims = new Claims(owners, own, problems)
   const names = new PlannedNames()
   const planning: Planning = { ...input, claims, names, recorded }
   const packages = images.map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
   const isCovered = (liveName: Name) => names.covers(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
-  return { packages, collisions: claims.collisions, taken: claims.taken, ...obsolete }
+  return { packages, taken: claims.taken, ...obsolete }
 }
 
 /** What the packages that are replaced recorded, by name. */

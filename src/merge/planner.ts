@@ -2,13 +2,15 @@
 
 import type { Place } from '../movefile/index.ts'
 import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
+import { reservedPrefix } from './archive/memberName.ts'
 import type { Claimed, Claims } from './claims.ts'
 import { type Action, decide, type Situation } from './decide.ts'
-import { UnsafeEntryError } from './errors.ts'
+import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import type { PlannedNames } from './plannedNames.ts'
+import type { Problems } from './problems.ts'
 import type { Root } from './root.ts'
 import type { State } from './state.ts'
 import type { TreeEntry } from './treeImage.ts'
@@ -31,6 +33,7 @@ export interface PlanningRules {
 export interface Planning extends PlanningRules {
   readonly claims: Claims
   readonly names: PlannedNames
+  readonly problems: Problems
   /** Of older versions and of packages that are replaced, by name. */
   readonly recorded: ReadonlyMap<Name, RecordedName>
 }
@@ -64,18 +67,33 @@ export class ImagePlanner {
   }
 
   #add(entry: TreeEntry): void {
-    const { state, names } = this.#planning
+    const { names } = this.#planning
     const parent = this.#directories.get(parentName(entry.name))
-    if (parent === undefined) throw new UnsafeEntryError(entry.name, 'lies below something that is not a directory')
+    if (parent === undefined) return // below something that was refused
     const liveName = joinName(parent.liveName, baseName(entry.name))
-    if (state.holds(liveName) && entry.type !== 'directory')
-      throw new UnsafeEntryError(entry.name, 'lies in the state directory')
-    const planned = this.#decideFirst(entry, { liveName, isNew: parent.isNew })
+    const planned = this.#decideSafe(entry, { liveName, isNew: parent.isNew })
+    if (planned === undefined) return
     names.add(planned)
     const isNew = names.find(planned.liveName)?.fate === 'newDirectory'
     if (entry.type === 'directory') this.#directories.set(entry.name, { liveName: planned.liveName, isNew })
     else if (entry.stat.nlink > 1 && entry.linkTo === undefined) this.#firstNames.set(entry.name, planned.liveName)
     this.#entries.push(planned)
+  }
+
+  /** An entry that no root may receive, or that leads out of this one, is a problem. */
+  #decideSafe(entry: TreeEntry, target: DirectoryTarget): PlannedEntry | undefined {
+    const { problems, state } = this.#planning
+    try {
+      if (baseName(entry.name).startsWith(reservedPrefix))
+        throw new UnsafeEntryError(entry.name, `names that begin with ${reservedPrefix} are rootmerge's own`)
+      if (state.holds(target.liveName) && entry.type !== 'directory')
+        throw new UnsafeEntryError(entry.name, 'lies in the state directory')
+      return this.#decideFirst(entry, target)
+    } catch (error) {
+      if (!(error instanceof UnsafeEntryError || error instanceof EscapesRootError)) throw error
+      problems.add(error)
+      return undefined
+    }
   }
 
   /** A name that another entry has already is decided with it, any other by what is there. */

@@ -30,7 +30,8 @@ export function removalSteps(plan: Pick<Plan, 'removals'>, area: StagingArea, ke
   ]
 }
 
-const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
+/** Fates that change the root. */
+export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
 
 /** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
 export function changedNames(plan: Pick<Plan, 'packages' | 'removals'>): Uint8Array {

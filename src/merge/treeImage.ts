@@ -12,9 +12,8 @@ import {
   parentName,
   type Stat,
 } from '../sys/index.ts'
-import { reservedPrefix } from './archive/memberName.ts'
 import type { EntryFacts } from './entry.ts'
-import { CorruptImageError, InvalidArgumentError, UnsafeEntryError } from './errors.ts'
+import { CorruptImageError, InvalidArgumentError } from './errors.ts'
 import { compileMask, type InstallMask } from './mask.ts'
 import { withoutMasked } from './maskedEntries.ts'
 import { Root } from './root.ts'
@@ -82,9 +81,6 @@ export class TreeImage {
   }
 
   #entry(name: Name): TreeEntry {
-    if (baseName(name).startsWith(reservedPrefix)) {
-      throw new UnsafeEntryError(name, `names that begin with ${reservedPrefix} are rootmerge's own`)
-    }
     const { kernel } = this.#tree
     const { directory, name: component } = this.place(name)
     try {

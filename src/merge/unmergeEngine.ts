@@ -5,9 +5,11 @@ import { baseName, displayName, parentName } from '../sys/index.ts'
 import { compareRecorded, isEdited } from './compareRecorded.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { findObsolete, type KeptName, type Removal } from './obsolete.ts'
+import { findObstacles } from './obstacles.ts'
 import type { UnmergeOptions, UnmergeReport } from './options.ts'
 import { type Owners, withOwners } from './owners.ts'
 import { checkPackageName } from './packageName.ts'
+import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import { changedNames, directoriesOf, removalSteps } from './removalSteps.ts'
 import { changing, reading, type Session } from './session.ts'
@@ -40,6 +42,9 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
       if (edited) kept.push({ name: displayName(removal.entry.name), package: removal.packageName, reason: 'edited' })
       return !edited
     })
+    const problems = new Problems()
+    findObstacles(session, { packages: [], removals }, problems)
+    problems.raise(packages)
     const changed = options.listChanged === true ? { changed: changedNames({ packages: [], removals }) } : {}
     const report: UnmergeReport = { packages, removed: removals.length, kept, leftOvers: [], ...changed }
     if (options.dryRun === true) return report

@@ -3,6 +3,7 @@
 export const AT_FDCWD = -100
 export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_REMOVEDIR = 0x200
+export const AT_EACCESS = 0x200
 export const AT_HANDLE_FID = 0x200
 export const AT_EMPTY_PATH = 0x1000
 
@@ -47,6 +48,9 @@ export const POLLIN = 0x1
 export const POLLOUT = 0x4
 export const POLLERR = 0x8
 export const POLLHUP = 0x10
+
+export const X_OK = 1
+export const W_OK = 2
 
 export const STATX_ATTR_IMMUTABLE = 0x10
 export const STATX_ATTR_APPEND = 0x20

@@ -1,6 +1,6 @@
 // What an object is: stat, directory members, link targets, file handles, file systems.
 
-import { AT_EMPTY_PATH, AT_HANDLE_FID, AT_SYMLINK_NOFOLLOW, PATH_MAX, SEEK_SET } from './constants.ts'
+import { AT_EACCESS, AT_EMPTY_PATH, AT_HANDLE_FID, AT_SYMLINK_NOFOLLOW, PATH_MAX, SEEK_SET } from './constants.ts'
 import { type Door, fdOf } from './door.ts'
 import type { DirectoryEntry, Fd, FileType, Kernel } from './kernel.ts'
 import { decodeStatx, statxMask } from './statx.ts'
@@ -10,7 +10,7 @@ const AT_NO_AUTOMOUNT = 0x800
 /** Calls that look and change nothing. */
 export function inspectionCalls(
   door: Door,
-): Pick<Kernel, 'fstat' | 'statat' | 'findat' | 'fstatfs' | 'readDirectory' | 'readlinkat' | 'handleAt'> {
+): Pick<Kernel, 'fstat' | 'statat' | 'findat' | 'readDirectory' | 'readlinkat' | 'handleAt'> {
   const { calls, invoke3, invoke4, invoke5, address, struct, struct32, struct64, values } = door
   const statFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT
   const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, address.struct)
@@ -29,19 +29,6 @@ export function inspectionCalls(
       if (statx(directory, door.path(path)) >= 0) return decodeStatx(struct32, struct64)
       if (door.errno() === 'ENOENT') return undefined // an answer, not an error: it costs no stack and no path
       throw door.failure('statx', directory, path)
-    },
-    fstatfs(fd) {
-      if (invoke3(calls.fstatfs, fdOf(fd), address.struct, 0) < 0) throw door.failure('fstatfs', fd)
-      // struct statfs of 64-bit Linux: type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags.
-      const long = (index: number) => Number(struct64[index])
-      return {
-        magic: long(0),
-        blockSize: long(1),
-        bytesAvailable: long(4) * long(1),
-        inodesTotal: long(5),
-        inodesFree: long(6),
-        flags: long(10),
-      }
     },
     readDirectory(fd) {
       const entries: DirectoryEntry[] = []
@@ -70,6 +57,35 @@ export function inspectionCalls(
         const failure = door.failure('name_to_handle_at', directory, path)
         if (failure.code !== 'EINVAL' || handleFlags === 0) throw failure
         handleFlags = 0 // AT_HANDLE_FID came with Linux 6.5
+      }
+    },
+  }
+}
+
+/** Calls that ask what may be done, and how much room there is. */
+export function permissionCalls(door: Door): Pick<Kernel, 'accessat' | 'fstatfs'> {
+  const { calls, invoke3, invoke4, address, struct64 } = door
+  return {
+    accessat(directory, path, mode) {
+      if (invoke4(calls.faccessat2, fdOf(directory), door.path(path), mode, AT_EACCESS) >= 0) return
+      const failure = door.failure('faccessat2', directory, path)
+      // Linux 5.8 brought it; before that, and behind an old seccomp profile, the real user is asked about.
+      if (failure.code !== 'ENOSYS' && failure.code !== 'EPERM') throw failure
+      if (invoke3(calls.faccessat, fdOf(directory), door.path(path), mode) < 0)
+        throw door.failure('faccessat', directory, path)
+    },
+    fstatfs(fd) {
+      if (invoke3(calls.fstatfs, fdOf(fd), address.struct, 0) < 0) throw door.failure('fstatfs', fd)
+      // struct statfs of 64-bit Linux: type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags.
+      const long = (index: number) => Number(struct64[index])
+      return {
+        magic: long(0),
+        blockSize: long(1),
+        bytesAvailable: long(4) * long(1),
+        bytesFree: long(3) * long(1),
+        inodesTotal: long(5),
+        inodesFree: long(6),
+        flags: long(10),
       }
     },
   }

@@ -58,7 +58,10 @@ export interface FileSystemStat {
   /** The magic number of statfs(2), such as 0xEF53 for ext2, ext3 and ext4. */
   readonly magic: number
   readonly blockSize: number
+  /** For ordinary users. */
   readonly bytesAvailable: number
+  /** With what is reserved for root. */
+  readonly bytesFree: number
   readonly inodesTotal: number
   readonly inodesFree: number
   /** ST_* mount flags. */
@@ -102,6 +105,8 @@ export interface Kernel {
   statat(directory: Fd, path: Name): Stat
   /** As statat, but undefined when the name is absent (ENOENT only). */
   findat(directory: Fd, path: Name): Stat | undefined
+  /** faccessat2(2) by the effective user: throws EACCES, EROFS or (immutable) EPERM where `mode` (W_OK, X_OK) is refused. */
+  accessat(directory: Fd, path: Name, mode: number): void
   /** fstatfs(2). */
   fstatfs(fd: Fd): FileSystemStat
   /** All members but `.` and `..` (getdents64(2)), in the order of the file system. Moves the descriptor's position. */

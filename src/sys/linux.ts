@@ -5,7 +5,7 @@ import { contentCalls, durabilityCalls, extentCalls } from './contentCalls.ts'
 import { descriptorCalls } from './descriptorCalls.ts'
 import { openDoor } from './door.ts'
 import { isSyscallError } from './errors.ts'
-import { inspectionCalls } from './inspectionCalls.ts'
+import { inspectionCalls, permissionCalls } from './inspectionCalls.ts'
 import type { Fd, Kernel, Name } from './kernel.ts'
 import { inodeFlagCalls, metadataCalls } from './metadataCalls.ts'
 import { nameCalls } from './nameCalls.ts'
@@ -26,6 +26,7 @@ export function linuxKernel(fsXattr?: FsXattr): Kernel {
   return {
     ...descriptorCalls(door),
     ...inspectionCalls(door),
+    ...permissionCalls(door),
     ...nameCalls(door),
     ...metadataCalls(door),
     ...xattrCalls(door, fsXattr),

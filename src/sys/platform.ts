@@ -46,6 +46,7 @@ const callNumbers = {
   symlinkat: [266, 36],
   readlinkat: [267, 78],
   fchmodat: [268, 53],
+  faccessat: [269, 48],
   ppoll: [271, 73],
   utimensat: [280, 88],
   fallocate: [285, 47],
@@ -56,6 +57,7 @@ const callNumbers = {
   copy_file_range: [326, 285],
   statx: [332, 291],
   openat2: [437, 437],
+  faccessat2: [439, 439],
   fchmodat2: [452, 452],
 } as const
 

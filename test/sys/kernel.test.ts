@@ -25,6 +25,8 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
   SyscallError,
+  W_OK,
+  X_OK,
 } from '../../src/sys/index.ts'
 import { interrupting } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -40,6 +42,23 @@ for (const [title, open] of Object.entries(kernels)) {
     before(async () => {
       kernel = await open()
     })
+
+    it('says what may be written, and how much room there is', () =>
+      withDirectory((directory) => {
+        kernel.accessat(AT_FDCWD, directory, W_OK | X_OK)
+        assert.throws(
+          () => kernel.accessat(AT_FDCWD, '/proc/sys', W_OK | X_OK),
+          (error) => isSyscallError(error, 'EACCES', 'EROFS') && error.path === '/proc/sys',
+        )
+        assert.throws(() => kernel.accessat(AT_FDCWD, join(directory, 'absent'), W_OK), /ENOENT/)
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        const { bsize, bfree, bavail } = fs.statfsSync(directory)
+        const { bytesFree, bytesAvailable, inodesFree } = kernel.fstatfs(fd)
+        kernel.close(fd)
+        assert.ok(bytesFree >= bytesAvailable && inodesFree >= 0)
+        const isNear = (one: number, other: number) => Math.abs(one - other) <= 0.1 * Math.max(one, other)
+        assert.ok(isNear(bytesFree, bfree * bsize) && isNear(bytesAvailable, bavail * bsize)) // others write meanwhile
+      }))
 
     it('says of a file what Node says of it', () =>
       withDirectory((directory) => {
