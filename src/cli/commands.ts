@@ -48,6 +48,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./listCommand.ts')).ownerCommand(),
   },
   {
+    name: 'import',
+    group: root,
+    summary: "make another installer's packages known",
+    load: async () => (await import('./importCommand.ts')).importCommand(),
+  },
+  {
     name: 'recover',
     group: root,
     summary: 'finish or undo a transaction that was left behind',

@@ -23,6 +23,8 @@ const byErrorCode: Readonly<Record<string, number>> = {
   ERR_ROOTMERGE_CORRUPT_RECORD: exitCodes.refused,
   ERR_ROOTMERGE_UNKNOWN_PACKAGE: exitCodes.refused,
   ERR_ROOTMERGE_INEXPRESSIBLE: exitCodes.refused,
+  ERR_ROOTMERGE_CORRUPT_DATABASE: exitCodes.refused,
+  ERR_ROOTMERGE_IMPORTED_PACKAGE: exitCodes.refused,
   ERR_ROOTMERGE_INVALID_ARGUMENT: exitCodes.usage,
   ERR_ROOTMERGE_RECOVERY_PENDING: exitCodes.recoveryPending,
   ERR_ROOTMERGE_UNSUPPORTED_PLATFORM: exitCodes.system,

@@ -15,9 +15,11 @@ import {
   parentName,
   tryOpenat,
 } from '../sys/index.ts'
+import { digestOf } from './compareRecorded.ts'
 import type { EntryFacts, RecordedEntry } from './entry.ts'
 import { type Inexpressible, InexpressibleError } from './errors.ts'
-import { checkPackageName } from './packageName.ts'
+import { withLiveFacts } from './liveFacts.ts'
+import { checkRecordedName } from './packageName.ts'
 import type { Root } from './root.ts'
 import { type RootOptions, reading } from './session.ts'
 import { chunksOf } from './state.ts'
@@ -70,8 +72,8 @@ export function checkExpressible(packageName: string, entries: Iterable<Facts>):
  */
 export function formatContents(engine: EngineContext, options: RootOptions & { readonly package: string }): Uint8Array {
   return reading(engine, options, ({ root, state }) => {
-    const packageName = checkPackageName(options.package)
-    const { entries } = state.record(packageName)
+    const packageName = checkRecordedName(options.package)
+    const entries = state.record(packageName).entries.map((entry) => withLiveFacts(root, entry))
     checkExpressible(packageName, entries)
     const changed: Inexpressible[] = []
     const lines = entries.map((entry) => {
@@ -100,13 +102,14 @@ function md5Of(root: Root, entry: RecordedEntry): string | undefined {
   if (fd === undefined) return undefined
   return withDescriptor(kernel, fd, () => {
     const stat = kernel.fstat(fd)
+    const recorded = digestOf(entry)
     if (stat.type !== 'file' || stat.size !== entry.size) return undefined
-    if (entry.sha256 === undefined && stat.mtimeNs !== entry.mtimeNs) return undefined
-    const [md5, sha256] = [createHash('md5'), createHash('sha256')]
+    if (recorded === undefined && stat.mtimeNs !== entry.mtimeNs) return undefined
+    const [md5, other] = [createHash('md5'), recorded && createHash(recorded.algorithm)]
     for (const chunk of chunksOf(kernel, fd)) {
       md5.update(chunk)
-      if (entry.sha256 !== undefined) sha256.update(chunk)
+      other?.update(chunk)
     }
-    return entry.sha256 === undefined || sha256.digest('hex') === entry.sha256 ? md5.digest('hex') : undefined
+    return other === undefined || other.digest('hex').startsWith(recorded?.value ?? '') ? md5.digest('hex') : undefined
   })
 }

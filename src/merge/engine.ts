@@ -1,6 +1,7 @@
 // The operations on a root that the engine's thread is asked for by name.
 
 export { formatContents } from './contents.ts'
+export { importPackages } from './import/importEngine.ts'
 export {
   findOwners,
   listEntries,

@@ -165,6 +165,31 @@ export class CorruptRecordError extends RootmergeError {
   }
 }
 
+/** Another installer's database says something that it cannot mean: nothing is taken from it. */
+export class CorruptDatabaseError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_CORRUPT_DATABASE'
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+
+  constructor(file: Name, line: number, reason: string) {
+    super(`${displayName(file)}:${line}: ${reason}`, { hint: 'Nothing was changed. Repair it with its own tools.' })
+    this.file = displayName(file)
+    this.line = line
+  }
+}
+
+/** A package is another installer's: only its own installer replaces or removes it. */
+export class ImportedPackageError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_IMPORTED_PACKAGE'
+
+  constructor(packageName: string, manager: string) {
+    super(`'${packageName}' was imported: it belongs to ${manager}`, {
+      hint: `Change it with ${manager}, then run: rootmerge import --${manager}`,
+    })
+  }
+}
+
 /** Somebody else changed the root while it was being merged into; the merge was undone. */
 export class RootChangedError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_ROOT_CHANGED'
@@ -255,5 +280,7 @@ export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   RecoveryPendingError,
   UnknownPackageError,
   InexpressibleError,
+  CorruptDatabaseError,
+  ImportedPackageError,
   InvalidArgumentError,
 ]

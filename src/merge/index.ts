@@ -6,6 +6,7 @@ import { MetadataLostError, MountPointError, SourceReplacedError, StagingTakenEr
 import { callEngine } from '../sys/engineThread.ts'
 import { publish } from '../sys/index.ts'
 import { mergeErrors } from './errors.ts'
+import type { ImportOptions, ImportReport } from './import/importOptions.ts'
 import type {
   ListedEntry,
   MergeOptions,
@@ -25,8 +26,10 @@ import { verifyInThreads } from './verifyInThreads.ts'
 export { MountPointError } from '../movefile/index.ts'
 export { type Difference, differences } from './compareRecorded.ts'
 export * from './errors.ts'
+export type { ImportOptions, ImportReport } from './import/importOptions.ts'
 export type { KeptName } from './obsolete.ts'
 export type * from './options.ts'
+export { type Manager, managers } from './packageName.ts'
 export type { RecoveryAction, RecoveryReport } from './recover.ts'
 export type { RootOptions } from './session.ts'
 export type { LeftOver, MergeDurability } from './transaction.ts'
@@ -71,6 +74,19 @@ export function unmerge(options: UnmergeOptions & Watching): Promise<UnmergeRepo
  */
 export function verify(options: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
   return verifyInThreads((share) => call('verifyShare', share), options)
+}
+
+/**
+ * Makes the packages of another installer known, from its database in the root; or one package, from a file.
+ *
+ * Imported packages own their names (a merge that wants one is refused) and are verified, and their own installer's
+ * database is only read. They are called `dpkg:bash`, and only their installer may replace or remove them. Importing
+ * again refreshes: what the database no longer has is forgotten. From a file the package becomes one of ours.
+ *
+ * @throws {CorruptDatabaseError} @throws {CollisionError} when a file claims what another package owns
+ */
+export function importPackages(options: ImportOptions & Watching): Promise<ImportReport> {
+  return call('importPackages', options)
 }
 
 /** The names of the packages in a root, sorted. */

@@ -6,7 +6,7 @@ import { baseName, displayName, joinName, type Name, nameBytes, parentName, toNa
 import { eachLiveName } from './liveNames.ts'
 import type { ListedEntry, OwnedName, RecoverOptions } from './options.ts'
 import { withOwners } from './owners.ts'
-import { checkPackageName } from './packageName.ts'
+import { checkRecordedName } from './packageName.ts'
 import { recordBytes } from './record.ts'
 import { type RecoveryReport, recoverRoot } from './recover.ts'
 import { refreshIndex } from './refreshIndex.ts'
@@ -23,7 +23,7 @@ export function listPackages(engine: EngineContext, options: RootOptions): strin
 /** What a package owns, in image order. */
 export function listEntries(engine: EngineContext, options: RootOptions & { readonly package: string }): ListedEntry[] {
   return reading(engine, options, ({ state }) =>
-    state.record(checkPackageName(options.package)).entries.map(({ name, type, size }) => ({
+    state.record(checkRecordedName(options.package)).entries.map(({ name, type, size }) => ({
       name: displayName(name),
       bytes: nameBytes(name).toString('base64'),
       type,
@@ -35,7 +35,7 @@ export function listEntries(engine: EngineContext, options: RootOptions & { read
 /** The record itself, as it is stored. */
 export function readRecordText(engine: EngineContext, options: RootOptions & { readonly package: string }): Uint8Array {
   return reading(engine, options, ({ state }) => {
-    const record = state.record(checkPackageName(options.package))
+    const record = state.record(checkRecordedName(options.package))
     return Buffer.concat([...recordBytes(record)])
   })
 }

@@ -1,20 +1,47 @@
 // Package names, and the directory names that they are stored under.
 
-import { InvalidArgumentError } from './errors.ts'
+import { ImportedPackageError, InvalidArgumentError } from './errors.ts'
 
 const valid = /^[A-Za-z0-9@][A-Za-z0-9@._+/-]*$/
+/** What a package of another installer may be called behind its colon: `libc6:amd64`, `bash-5.2~rc1-3.x86_64`. */
+const validImported = /^[A-Za-z0-9@_][A-Za-z0-9@._+/:~^-]*$/
+
+/** The installers whose packages can be imported; such a package is called `dpkg:bash`. */
+export const managers = ['dpkg', 'pacman', 'portage', 'apk', 'rpm'] as const
+
+/** One of them. */
+export type Manager = (typeof managers)[number]
 
 /**
- * Checks a package name: letters, digits and `@._+/-`; components are not empty, `.` or `..`.
+ * Checks the name of a package of ours: letters, digits and `@._+/-`; components are not empty, `.` or `..`.
  *
+ * @throws {ImportedPackageError} for one that belongs to another installer
  * @throws {InvalidArgumentError}
  */
 export function checkPackageName(name: string): string {
-  const components = name.split('/')
-  if (valid.test(name) && components.every((c) => c !== '' && c !== '.' && c !== '..')) return name
+  if (valid.test(name) && hasPlainComponents(name)) return name
+  const manager = managerOf(name)
+  if (manager !== undefined) throw new ImportedPackageError(name, manager)
   throw new InvalidArgumentError(`'${name}' is not a package name`, {
     hint: 'A name has letters, digits and @._+/-, such as sys-apps/sed-4.9 or @scope/x.',
   })
+}
+
+/** Checks a name that a record may have: of a package of ours, or of an imported one. @throws {InvalidArgumentError} */
+export function checkRecordedName(name: string): string {
+  return managerOf(name) === undefined ? checkPackageName(name) : name
+}
+
+/** The installer whose package this is; undefined for one of ours. */
+export function managerOf(name: string): Manager | undefined {
+  const colon = name.indexOf(':')
+  const rest = name.slice(colon + 1)
+  if (!validImported.test(rest) || !hasPlainComponents(rest)) return undefined
+  return managers.find((manager) => manager === name.slice(0, Math.max(0, colon)))
+}
+
+function hasPlainComponents(name: string): boolean {
+  return name.split('/').every((component) => component !== '' && component !== '.' && component !== '..')
 }
 
 /** The name as one component of a path: what is not a letter, digit or `._+-@` is percent-encoded. */

@@ -8,6 +8,7 @@ import { type Action, decide, type Situation } from './decide.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
+import { managerOf } from './packageName.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
@@ -244,6 +245,8 @@ const remedies = {
 function remedyOf(action: Action, owners: readonly string[]): string {
   if (action === 'share') return remedies.share
   if (owners.length === 0) return remedies.unowned
+  const manager = owners.map(managerOf).find((found) => found !== undefined)
+  if (manager !== undefined) return `remove it with ${manager} and import again, or take it with --collision-ignore`
   return `unmerge ${owners.join(', ')}, name it in --replaces, or take it with --collision-ignore`
 }
 

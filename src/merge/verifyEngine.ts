@@ -5,7 +5,7 @@ import { baseName, displayName, parentName } from '../sys/index.ts'
 import { compareRecorded, type Difference } from './compareRecorded.ts'
 import type { RecordedEntry } from './entry.ts'
 import type { VerifiedEntry, VerifyOptions } from './options.ts'
-import { checkPackageName } from './packageName.ts'
+import { checkRecordedName } from './packageName.ts'
 import { ProgressMeter } from './progress.ts'
 import { reading, type Session } from './session.ts'
 
@@ -27,7 +27,7 @@ export interface PlacedEntry {
 export function verifyShare(engine: EngineContext, options: VerifyShare): PlacedEntry[] {
   return reading(engine, options, (session) => {
     const { state } = session
-    const packages = options.packages?.length ? options.packages.map(checkPackageName) : state.packageNames()
+    const packages = options.packages?.length ? options.packages.map(checkRecordedName) : state.packageNames()
     const meter = new ProgressMeter(engine)
     meter.enter('verify')
     const taken = new Int32Array(options.taken)

@@ -26,3 +26,4 @@ export type {
 export { linuxKernel, openKernel, openPath, tryOpenat } from './linux.ts'
 export { pageAlignedBuffer } from './memory.ts'
 export { O_DIRECTORY, O_NOFOLLOW } from './platform.ts'
+export { fileTypeOf } from './statx.ts'

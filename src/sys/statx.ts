@@ -22,6 +22,11 @@ const typeBits: readonly (readonly [bits: number, type: FileType])[] = [
 const typeOfBits = new Map<number, FileType>(typeBits)
 const bitsOfType = new Map<FileType, number>(typeBits.map(([bits, type]) => [type, bits]))
 
+/** The type that the S_IFMT bits of a mode say; undefined when they say none. */
+export function fileTypeOf(modeBits: number): FileType | undefined {
+  return typeOfBits.get(modeBits & 0o170000)
+}
+
 /** The S_IFMT bits of a type, for mknod(2). */
 export function fileTypeBits(type: FileType): number {
   return bitsOfType.get(type) as number
@@ -32,7 +37,7 @@ export function decodeStatx(words: Uint32Array, longs: BigInt64Array): Stat {
   const word = (index: number) => words[index] as number
   const modeBits = word(7) & 0xffff
   return {
-    type: typeOfBits.get(modeBits & 0o170000) ?? 'file',
+    type: fileTypeOf(modeBits) ?? 'file',
     mode: modeBits & 0o7777,
     nlink: word(4),
     uid: word(5),

@@ -24,6 +24,8 @@ describe('events (--json)', function () {
       fs.mkdirSync(root)
       fs.mkdirSync(join(image, 'etc'), { recursive: true })
       fs.writeFileSync(join(image, 'etc/file'), 'bytes')
+      const contents = join(directory, 'CONTENTS')
+      fs.writeFileSync(contents, 'dir /etc\n')
       const runs: string[][] = [
         ['merge', image, '--package', 'p', '--root', root, '--dry-run'],
         ['merge', image, '--package', 'p', '--root', root, '--changed', join(directory, 'changed')],
@@ -36,6 +38,7 @@ describe('events (--json)', function () {
         ['copy', join(image, 'etc/file'), join(directory, 'copy')],
         ['copy', '-a', image, join(directory, 'tree')],
         ['move', join(directory, 'copy'), join(directory, 'moved')],
+        ['import', contents, '--package', 'imported', '--root', root],
         ['recover', '--root', root],
       ]
       const seen = new Set<unknown>()

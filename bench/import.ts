@@ -1,0 +1,115 @@
+// How long it takes to learn 100,000 names from another installer's database, beside that installer reading it itself.
+//
+//   node build/bench/import.js [DIRECTORY]
+//
+// 1,000 packages of 100 names each. The whole command is timed, Node's start included; `again` finds nothing new.
+// `dpkg --search` of a name that nobody has reads all lists and writes nothing.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Results } from './results.ts'
+
+const packages = 1000
+const namesEach = 100
+const rounds = 5
+const caseName = `${packages * namesEach} names of ${packages} packages`
+const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+const results = new Results('import', 'How long does it take to know what another installer installed?', 'ms', 'less')
+const directory = fs.mkdtempSync(join(process.argv[2] ?? tmpdir(), 'rootmerge-bench-'))
+
+try {
+  bench('dpkg', writeDpkg)
+  bench('portage', writePortage)
+  bench('apk', writeApk)
+  results.version('dpkg', ['dpkg', '--version'])
+  results.write()
+} finally {
+  fs.rmSync(directory, { recursive: true, force: true })
+}
+
+function bench(manager: string, write: (root: string) => void): void {
+  const root = join(directory, manager)
+  write(root)
+  const forget = () => fs.rmSync(join(root, 'var/lib/rootmerge'), { recursive: true, force: true })
+  const run = () => execFileSync(process.execPath, [command, 'import', `--${manager}`, '--root', root])
+  const of = (what: string) => ({ case: `${manager}: ${caseName}`, contender: what })
+  results.add({ ...of('rootmerge import'), value: time(run, forget), note: 'flushed to the disk' })
+  results.add({ ...of('rootmerge import, again'), value: time(run) })
+  if (manager !== 'dpkg') return
+  const search = () => spawnSync('dpkg', [`--root=${root}`, '--search', '/nobody/has/this'])
+  results.add({ ...of('dpkg'), value: time(search), note: 'reads the lists only' })
+}
+
+/** Milliseconds, the median of the rounds. */
+function time(action: () => unknown, prepare: () => void = () => {}): number {
+  const times = Array.from({ length: rounds }, () => {
+    prepare()
+    const start = performance.now()
+    action()
+    return performance.now() - start
+  })
+  const value = Math.round(times.sort((one, other) => one - other)[rounds >> 1] ?? 0)
+  return value
+}
+
+function namesOf(owner: number): string[] {
+  const folder = `usr/share/package-${owner}`
+  const files = Array.from({ length: namesEach - 3 }, (_, n) => `${folder}/a-file-name-of-some-length-${n}.dat`)
+  return ['usr', 'usr/share', folder, ...files]
+}
+
+function put(root: string, name: string, text: string): void {
+  fs.mkdirSync(join(root, name, '..'), { recursive: true })
+  fs.writeFileSync(join(root, name), text)
+}
+
+function md5(name: string): string {
+  return createHash('md5').update(name).digest('hex')
+}
+
+/** The files are there too: what has no sum is looked at. */
+function writeDpkg(root: string): void {
+  const stanzas: string[] = []
+  for (let owner = 0; owner < packages; owner++) {
+    const names = namesOf(owner)
+    for (const name of names.slice(3)) put(root, name, '')
+    const info = `var/lib/dpkg/info/package-${owner}`
+    put(root, `${info}.list`, ['/.', ...names.map((name) => `/${name}`), ''].join('\n'))
+    // Every tenth has none, as symlinks have none.
+    const summed = names.slice(3).filter((_, n) => n % 10 !== 0)
+    put(root, `${info}.md5sums`, summed.map((name) => `${md5(name)}  ${name}\n`).join(''))
+    const fields = [
+      'Status: install ok installed',
+      'Maintainer: a',
+      'Architecture: all',
+      'Version: 1',
+      'Description: x',
+    ]
+    stanzas.push([`Package: package-${owner}`, ...fields, ''].join('\n'))
+  }
+  put(root, 'var/lib/dpkg/status', `${stanzas.join('\n')}\n`)
+}
+
+function writePortage(root: string): void {
+  for (let owner = 0; owner < packages; owner++) {
+    const lines = namesOf(owner).map((name, n) => (n < 3 ? `dir /${name}` : `obj /${name} ${md5(name)} 1500000000`))
+    put(root, `var/db/pkg/category/package-${owner}/CONTENTS`, `${lines.join('\n')}\n`)
+  }
+}
+
+function writeApk(root: string): void {
+  const stanzas = Array.from({ length: packages }, (_, owner) => {
+    const names = namesOf(owner)
+    const files = names.slice(3).map((name) => {
+      put(root, name, '')
+      const sum = createHash('sha1').update(name).digest('base64')
+      return `R:${name.slice(name.lastIndexOf('/') + 1)}\nZ:Q1${sum}\n`
+    })
+    return [`P:package-${owner}\n`, ...names.slice(0, 3).map((name) => `F:${name}\n`), ...files].join('')
+  })
+  put(root, 'lib/apk/db/installed', `${stanzas.join('\n')}\n`)
+}
