@@ -29,6 +29,7 @@ interface MergeFlags extends RootFlags {
   readonly metadata?: 'require' | 'best-effort'
   readonly stripComponents?: number
   readonly dryRun?: boolean
+  readonly move?: boolean
 }
 
 /** --durability, of every command that changes a root. */
@@ -45,6 +46,7 @@ export function mergeCommand(): Command {
     .argument('<image...>', 'the images; IMAGE=NAME names the package too. Several are one transaction')
     .option('--package <name>', "the package's name, of a single image (default: the image's base name)")
     .option('--replaces <name>', 'a package that this one replaces; may be given several times', collect)
+    .option('--move', 'take objects out of the image by rename where possible, and leave nothing of it')
     .option('--include <glob>', 'merge only these entries; may be given several times', collect)
     .option('--exclude <glob>', 'leave these entries out; may be given several times', collect)
     .option('--install-mask <pattern>', "leave names out by Portage's masks; may be given several times", collect)
@@ -110,6 +112,7 @@ function mergeOptions(flags: MergeFlags) {
     ...globs,
     listChanged,
     ...(flags.contents === undefined ? {} : { contents: true }),
+    ...(flags.move === true ? { mode: 'move' as const } : {}),
     replaces,
     shareIdentical,
     durability,

@@ -1,5 +1,7 @@
 // A plan as a transaction: what is staged, the records that are written, and the packages that are forgotten.
 
+import type { CopyTotals } from './copyTotals.ts'
+import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
 import type { Merging } from './mergeEngine.ts'
 import type { MergeReport } from './options.ts'
@@ -8,7 +10,7 @@ import { entriesOf, type Plan } from './plan.ts'
 import { recordBytes } from './record.ts'
 import { directoriesOf } from './removalSteps.ts'
 import { makeDirectories } from './root.ts'
-import { type CopyTotals, stagePlan } from './stage.ts'
+import { stagePlan } from './stage.ts'
 import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { runTransaction, type StagedStep } from './transaction.ts'
@@ -27,7 +29,7 @@ export function commitPlan(
   const directories = [...directoriesOf(plan), ...own, ...others.flatMap((name) => recordDirectories(session, name))]
   const expected = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
-  const stage = (area: StagingArea) => stageAll(merging, plan, { area, totals, replaced })
+  const stage = (area: StagingArea, journal: Journal) => stageAll(merging, plan, { area, journal, totals, replaced })
   meter.expect(expected)
   const { id, leftOvers, notes } = runTransaction(
     state,
@@ -48,7 +50,12 @@ function goneRecords({ session, options }: Merging, packages: readonly string[])
 function stageAll(
   { engine, session, options, meter }: Merging,
   plan: Plan,
-  { area, totals, replaced }: { area: StagingArea; totals: CopyTotals; replaced: readonly string[] },
+  {
+    area,
+    journal,
+    totals,
+    replaced,
+  }: { area: StagingArea; journal: Journal; totals: CopyTotals; replaced: readonly string[] },
 ): StagedStep[] {
   const { root, state } = session
   const going = new Set([...plan.packages.map(({ packageName }) => packageName), ...replaced])
@@ -61,7 +68,7 @@ function stageAll(
     onEntry: (bytes: number) => meter.addEntry(bytes),
     tellCopy: engine.tellCopy,
   }
-  const { steps, recordedOf } = stagePlan(input, plan, area)
+  const { steps, recordedOf } = stagePlan(input, plan, area, journal)
   const write = (packageName: string, bytes: Iterable<Buffer>) =>
     stageRecord(root, area, root.directory(recordDirectories(session, packageName)[0]), bytes)
   return [

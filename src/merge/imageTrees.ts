@@ -7,7 +7,7 @@ import { AT_FDCWD, displayName, type Kernel, type Name, toName } from '../sys/in
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
-import type { ImageOptions, MergeOptions } from './options.ts'
+import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
 import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
 import { ProgressMeter } from './progress.ts'
@@ -15,13 +15,14 @@ import { Root } from './root.ts'
 import type { SelectionOptions } from './selection.ts'
 import { stateName } from './session.ts'
 import { State } from './state.ts'
-import { TreeImage } from './treeImage.ts'
+import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
 /** Options that the images of a call may each have, or have from the call. */
-const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & ArchiveOptions)>([
+const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & ArchiveOptions & MoveOptions)>([
   'include',
   'exclude',
   'installMask',
+  'mode',
   'format',
   'stripComponents',
   'noDevices',
@@ -45,6 +46,8 @@ export function imagesOf(options: MergeOptions): readonly ImageOptions[] {
 export interface ImageTree {
   readonly path: Name
   readonly options: ImageOptions
+  /** Of an archive: its tree is ours, and its payloads have been digested. */
+  readonly unpacked?: UnpackedArchive
 }
 
 /**
@@ -64,7 +67,12 @@ export async function withTrees<T>(
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
     for (const archive of archives) unpacked.set(archive.options, await unpackImage(engine, options, spool, archive))
-    return await use(images.map((image) => ({ ...image, path: unpacked.get(image.options)?.path ?? image.path })))
+    return await use(
+      images.map((image) => {
+        const archive = unpacked.get(image.options)
+        return archive === undefined ? image : { ...image, path: archive.path, unpacked: archive }
+      }),
+    )
   } finally {
     for (const archive of unpacked.values()) archive.remove()
     spool.root.close()
@@ -93,12 +101,19 @@ export function withImages<T>(
 ): T {
   const images: PackageImage[] = []
   try {
-    for (const { path, options } of trees)
-      images.push({ packageName: options.package, image: new TreeImage(kernel, path, options) })
+    for (const tree of trees) {
+      const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree))
+      images.push({ packageName: tree.options.package, image })
+    }
     return use(images)
   } finally {
     for (const { image } of images) image.close()
   }
+}
+
+function originOf({ options, unpacked }: ImageTree): TreeOrigin {
+  if (unpacked !== undefined) return { mode: 'consume', digestOf: (name) => unpacked.digestOf(name) }
+  return options.mode === undefined ? {} : { mode: options.mode }
 }
 
 /** Where archives are unpacked: in the state directory, from where contents may be shared; a dry run stays outside. */

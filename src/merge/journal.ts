@@ -11,6 +11,7 @@ import { RecoveryPendingError } from './errors.ts'
 import { frameOf, GrowingRead, readFrame } from './journalFrames.ts'
 import { Members, type MembersRecord } from './members.ts'
 import type { Step } from './steps.ts'
+import type { JournaledImage, JournaledTakings, Remainder, Taking } from './takings.ts'
 
 /** Of the framing and of the records' meaning. An unknown one is refused, never guessed. */
 export const journalVersion = 1
@@ -50,6 +51,9 @@ export type JournalRecord =
   | ({ readonly kind: 'directory' } & JournaledDirectory)
   | { readonly kind: 'step'; readonly step: Step }
   | MembersRecord
+  | ({ readonly kind: 'image' } & JournaledImage)
+  | ({ readonly kind: 'taking' } & Taking)
+  | ({ readonly kind: 'remainder' } & Remainder)
 
 /** A transaction as the journal tells it. */
 export interface JournalState {
@@ -60,6 +64,8 @@ export interface JournalState {
   readonly directories: readonly JournaledDirectory[]
   readonly steps: readonly Step[]
   readonly members: Members
+  /** What was taken out of images, or is to be removed from them. */
+  readonly takings: JournaledTakings
 }
 
 /** An open journal. */
@@ -241,14 +247,21 @@ function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
   const directories: JournaledDirectory[] = []
   const steps: Step[] = []
   const members = new Members()
+  const images: JournaledImage[] = []
+  const takings: Taking[] = []
+  const remainders: Remainder[] = []
   for (const record of records) {
     if (record.kind === 'directory') directories.push(record)
     else if (record.kind === 'step') steps.push(record.step)
     else if (record.kind === 'members') members.add(record)
+    else if (record.kind === 'image') images.push(record)
+    else if (record.kind === 'taking') takings.push(record)
+    else if (record.kind === 'remainder') remainders.push(record)
     else {
       marker = record.kind
       if (record.kind === 'begin') beginning = record
     }
   }
-  return { id: id.toString(16).padStart(16, '0'), marker, beginning, directories, steps, members }
+  const about = { directories, steps, members, takings: { images, takings, remainders } }
+  return { id: id.toString(16).padStart(16, '0'), marker, beginning, ...about }
 }

@@ -68,15 +68,18 @@ export class Comparer {
 
   /** The digest of a regular file, in hexadecimal. */
   digest(place: Place, algorithm = 'sha256'): string {
-    return withOpen(this.#kernel, place, readFlags, (fd) => {
-      const hash: Hash = createHash(algorithm)
-      for (let offset = 0; ; ) {
-        const read = readFully(this.#kernel, fd, this.#left, offset)
-        if (read === 0) return hash.digest('hex')
-        hash.update(this.#left.subarray(0, read))
-        offset += read
-      }
-    })
+    return withOpen(this.#kernel, place, readFlags, (fd) => this.digestOf(fd, algorithm))
+  }
+
+  /** The digest of an open regular file, in hexadecimal. */
+  digestOf(fd: Fd, algorithm = 'sha256'): string {
+    const hash: Hash = createHash(algorithm)
+    for (let offset = 0; ; ) {
+      const read = readFully(this.#kernel, fd, this.#left, offset)
+      if (read === 0) return hash.digest('hex')
+      hash.update(this.#left.subarray(0, read))
+      offset += read
+    }
   }
 
   /** The attributes, of any object, that the policy keeps. */

@@ -19,8 +19,18 @@ export interface MergeProgress {
   readonly totalEntries?: number
 }
 
+/** What becomes of an image. */
+export interface MoveOptions {
+  /**
+   * `copy` (default) leaves the image as it is. `move` takes its objects by rename where the kernel allows it and
+   * copies the others; once the merge is final nothing of what was merged is in the image any more, and a merge that
+   * is undone leaves it as it was. An archive always stays.
+   */
+  readonly mode?: 'copy' | 'move'
+}
+
 /** An image, and the package that it becomes. */
-export interface ImageOptions extends SelectionOptions, ArchiveOptions {
+export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOptions {
   /** A directory tree, or a tar archive (plain or gzip). */
   readonly image: string | Uint8Array
   /** The name to record it under; an older version of the same name is replaced. */

@@ -103,7 +103,7 @@ class Recovery {
     const { leftOver, note } = this.#told
     this.#pending = pending
     this.#isReliable = isReliable
-    this.#area = new StagingArea(root, pending.id, pending.directories)
+    this.#area = new StagingArea(root, pending.id, pending.directories, pending.takings)
     this.#journal = Journal.resume(root.kernel, state.make().fd, root.path)
     this.#context = stepContext(this.#area, { members: pending.members, isRecovering: true, leftOver, note })
     this.#flush = new Flush(this.#area, 'transaction')
@@ -116,7 +116,10 @@ class Recovery {
       const action = wanted === 'finish' && !this.#finish(steps) ? 'undo' : wanted
       if (action === 'undo') this.#undo(steps)
       if (action === 'discard') this.#discard()
-      if (action === 'finish' || action === 'clean up') for (const step of steps) cleanUpStep(this.#context, step)
+      if (action === 'finish' || action === 'clean up') {
+        for (const step of steps) cleanUpStep(this.#context, step)
+        this.#area.takings.removeRemainders(this.#context.leftOver)
+      }
       this.#flush.names(this.#context)
       this.#journal.end()
       return { action, leftOvers: this.#told.leftOvers }

@@ -1,6 +1,6 @@
 // What every operation on a root begins with: the root, its state, and (for changes) the lock and recovery.
 
-import { type MetadataOptions, Mover } from '../movefile/index.ts'
+import { type MetadataOptions, Mover, metadataPolicy } from '../movefile/index.ts'
 import { type CancelFlag, type Kernel, type Name, toName } from '../sys/index.ts'
 import { RecoveryPendingError } from './errors.ts'
 import { Comparer } from './live.ts'
@@ -65,7 +65,7 @@ export function inSession<T>(
   const root = new Root(kernel, toName(options.root))
   try {
     const state = new State(root, stateName(options))
-    const mover = new Mover(kernel, { ...metadata, cancel })
+    const mover = new Mover(kernel, { policy: metadataPolicy(metadata), cancel })
     return operation({ kernel, root, state, mover, comparer: new Comparer(kernel, mover.policy) })
   } finally {
     root.close()

@@ -1,45 +1,24 @@
 // Staging: makes everything that a plan places, complete, under staging names, and says which steps commit it.
 
-import {
-  applyAttributes,
-  MetadataLostError,
-  type Mover,
-  type Place,
-  readAttributes,
-  type StagedObject,
-  withDescriptor,
-} from '../movefile/index.ts'
+import type { Mover, Place } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
-import {
-  baseName,
-  displayName,
-  type Fd,
-  joinName,
-  type Kernel,
-  type Name,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  parentName,
-  type Stat,
-} from '../sys/index.ts'
-import type { EntryFacts, RecordedEntry } from './entry.ts'
+import { baseName, displayName, isSyscallError, joinName, type Kernel, type Name, parentName } from '../sys/index.ts'
+import { addBytes, addCopy, type CopyTotals } from './copyTotals.ts'
+import type { RecordedEntry } from './entry.ts'
 import { identityOf } from './identity.ts'
+import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
-import { entriesOf, type Plan, type PlannedEntry } from './plan.ts'
+import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
+import type { Plan, PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
+import { StagedRecords } from './stagedRecords.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { DirectoryMetadata, Step } from './steps.ts'
+import { findTakeable, type Verdict } from './takeable.ts'
+import { TakeOut, type ToTake } from './takeOut.ts'
 import type { StagedStep } from './transaction.ts'
-
-/** How the contents of files came over, in sums. */
-export interface CopyTotals {
-  /** Bytes by copy method; `renamed` for objects that were moved whole. */
-  bytesByMethod: Record<string, number>
-  holes: number
-}
 
 /** What staging works with. */
 export interface StageInput {
@@ -65,19 +44,30 @@ export interface Staged {
 }
 
 /** Stages every entry of a plan. */
-export function stagePlan(input: StageInput, plan: Plan, area: StagingArea): Staged {
-  const staging = new Staging(input, area)
-  for (const planned of entriesOf(plan)) {
-    input.beforeEntry()
-    staging.add(planned)
-  }
+export function stagePlan(input: StageInput, plan: Plan, area: StagingArea, journal: Journal): Staged {
+  const records = new StagedRecords(input)
+  const staging = new Staging(input, plan, area, records)
+  const verdicts = findVerdicts(input, plan, records)
+  staging.layOut(plan, verdicts)
+  const takeOut = new TakeOut(area, journal)
+  const declined = staging.take(takeOut)
+  staging.copy()
+  staging.link()
   staging.finishDirectories()
+  takeOut.leave(plan, verdicts, declined)
   const steps = [...staging.steps(), ...removalSteps(plan, area, input.kept)]
-  return { steps, recordedOf: (entries) => staging.recordedOf(entries) }
+  return { steps, recordedOf: (entries) => records.recordedOf(entries) }
 }
 
-/** An object that waits for its step. */
-interface Waiting {
+/** For each package of a plan, how each of its entries is staged. */
+function findVerdicts(input: StageInput, plan: Plan, records: StagedRecords): readonly (readonly Verdict[])[] {
+  const onInspected = records.addInspected.bind(records)
+  const takeable = { ...input, policy: input.mover.policy, onInspected }
+  return plan.packages.map((from) => findTakeable(takeable, from))
+}
+
+/** An object that is made anew. */
+interface ToMake {
   readonly planned: PlannedEntry
   /** Its staging name, from the root. */
   readonly stagedName: Name
@@ -87,26 +77,77 @@ class Staging {
   readonly #input: StageInput
   readonly #kernel: Kernel
   readonly #area: StagingArea
-  /** What is recorded of each object, by live name. */
-  readonly #records = new Map<Name, RecordedEntry>()
-  /** Where each new directory and each placed object was made, by live name. */
+  readonly #records: StagedRecords
+  /** First names of objects that have several. */
+  readonly #firstNames: ReadonlySet<Name>
+  /** Where each new directory, and each first name, is made, by live name. */
   readonly #stagedNames = new Map<Name, Name>()
   readonly #newDirectories: PlannedEntry[] = []
-  readonly #waiting: Waiting[] = []
+  readonly #toTake: ToTake[] = []
+  readonly #toCopy: ToMake[] = []
+  readonly #toLink: ToMake[] = []
+  /** Objects beside their live names, which wait for their steps. */
+  readonly #waiting: ToMake[] = []
   readonly #changes: StagedStep[] = []
+  /** Staging names under which something is, or will be, that has to be given back. */
+  readonly #taken = new Set<Name>()
 
-  constructor(input: StageInput, area: StagingArea) {
+  constructor(input: StageInput, plan: Plan, area: StagingArea, records: StagedRecords) {
     this.#input = input
     this.#kernel = input.root.kernel
     this.#area = area
+    this.#records = records
+    this.#firstNames = firstNamesOf(plan)
   }
 
-  add(planned: PlannedEntry): void {
-    if (planned.fate === 'newDirectory') this.#makeDirectory(planned)
-    else if (planned.fate === 'place' || planned.fate === 'refresh') this.#makeObject(planned)
-    else if (planned.fate === 'changeDirectory') this.#changeDirectory(planned)
-    else if (planned.fate !== 'twin') this.#recordLive(planned)
+  /** Makes the new directories and gives every object its staging name. */
+  layOut({ packages }: Plan, verdicts: readonly (readonly Verdict[])[]): void {
+    packages.forEach(({ entries }, at) => {
+      const verdictOf = (index: number) => verdicts[at]?.[index] ?? 'make'
+      for (const [index, planned] of entries.entries()) {
+        this.#input.beforeEntry()
+        const verdict = verdictOf(index)
+        if (verdict === 'make') this.#add(planned)
+        if (verdict === 'make' || verdict === 'withParent') continue
+        let end = index + 1
+        while (end < entries.length && verdictOf(end) === 'withParent') end++
+        this.#toTake.push({ planned, stagedName: this.#nameFor(planned), whole: entries.slice(index, end) })
+      }
+    })
+  }
+
+  #add(planned: PlannedEntry): void {
+    if (planned.fate === 'newDirectory') return this.#makeDirectory(planned, this.#nameFor(planned))
+    if (planned.fate === 'place' || planned.fate === 'refresh') return this.#addObject(planned, this.#nameFor(planned))
+    if (planned.fate === 'changeDirectory') this.#changeDirectory(planned)
+    else if (planned.fate !== 'twin') this.#records.addLive(planned)
     this.#input.onEntry(planned.entry.size)
+  }
+
+  /** Where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
+  #nameFor(planned: PlannedEntry): Name {
+    const { entry, isInNewDirectory, liveName } = planned
+    const parent = isInNewDirectory ? this.#stagedNames.get(parentName(liveName)) : parentName(liveName)
+    const stagedName = joinName(parent ?? '', isInNewDirectory ? baseName(liveName) : this.#area.newName())
+    if (entry.type === 'directory' || this.#firstNames.has(liveName)) this.#stagedNames.set(liveName, stagedName)
+    if (!isInNewDirectory) this.#waiting.push({ planned, stagedName })
+    return stagedName
+  }
+
+  #place(name: Name): Place {
+    return { directory: this.#input.root.directory(parentName(name)).fd, name: baseName(name) }
+  }
+
+  #makeDirectory(planned: PlannedEntry, stagedName: Name): void {
+    makeNewDirectory(this.#kernel, this.#place(stagedName), !planned.isInNewDirectory)
+    this.#newDirectories.push(planned)
+    this.#records.addDirectory(planned)
+    this.#input.onEntry(0)
+  }
+
+  #addObject(planned: PlannedEntry, stagedName: Name): void {
+    const list = planned.linkedTo === undefined ? this.#toCopy : this.#toLink
+    list.push({ planned, stagedName })
   }
 
   #changeDirectory(planned: PlannedEntry): void {
@@ -122,176 +163,123 @@ class Staging {
       after: metadata(entry),
     }
     this.#changes.push({ step })
-    this.#recordLive({ ...planned, live: { ...live, ...metadata(entry) } })
+    this.#records.addLive({ ...planned, live: { ...live, ...metadata(entry) } })
   }
 
-  /** Where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
-  #stage(planned: PlannedEntry): Place {
-    const { isInNewDirectory, liveName } = planned
-    const parent = isInNewDirectory ? this.#stagedNames.get(parentName(liveName)) : parentName(liveName)
-    const stagedName = joinName(parent ?? '', isInNewDirectory ? baseName(liveName) : this.#area.newName())
-    this.#stagedNames.set(liveName, stagedName)
-    if (!isInNewDirectory) this.#waiting.push({ planned, stagedName })
-    return this.#place(stagedName)
-  }
-
-  #place(name: Name): Place {
-    return { directory: this.#input.root.directory(parentName(name)).fd, name: baseName(name) }
-  }
-
-  #makeDirectory(planned: PlannedEntry): void {
-    const { directory, name } = this.#stage(planned)
-    this.#kernel.mkdirat(directory, name, 0o700)
-    if (!planned.isInNewDirectory) this.#takeOffInheritance(directory, name)
-    this.#newDirectories.push(planned)
-    this.#records.set(planned.liveName, {
-      ...describedBy(planned.entry),
-      xattrs: this.#input.comparer.attributesAt(planned.from.image.place(planned.entry.name)),
-    })
-  }
-
-  /** A default ACL and a set-group-id bit of the live parent would be handed on to every child of the new directory. */
-  #takeOffInheritance(parent: number, name: Name): void {
-    const kernel = this.#kernel
-    withDescriptor(kernel, kernel.openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
-      for (const xattr of kernel.listXattrs(fd))
-        if (xattr.startsWith('system.posix_acl_')) kernel.removeXattr(fd, xattr)
-      if (kernel.fstat(fd).mode !== 0o700) kernel.fchmod(fd, 0o700)
-    })
-  }
-
-  #makeObject(planned: PlannedEntry): void {
-    const { entry, from, linkedTo } = planned
-    const first = linkedTo === undefined ? undefined : this.#stagedNames.get(linkedTo)
-    const place = this.#stage(planned)
-    if (first !== undefined) {
-      const existing = this.#place(first)
-      this.#kernel.linkat(existing.directory, existing.name, place.directory, place.name)
-      this.#recordLink(planned)
-      return
+  /** Takes what is to be taken. @returns the entries that have to be made after all */
+  take(takeOut: TakeOut): ReadonlySet<PlannedEntry> {
+    for (const { planned, stagedName } of this.#toTake) {
+      if (planned.from.image.mode === 'move') this.#taken.add(this.#topOf(stagedName))
     }
-    const { mover } = this.#input
-    const staged = mover.stageCopy(from.image.place(entry.name), place, { stat: entry.stat })
-    this.#count(staged)
+    const declined = takeOut.take(this.#toTake)
+    const made = new Set<PlannedEntry>()
+    for (const { stagedName, whole } of declined) {
+      whole.forEach((planned, index) => {
+        made.add(planned)
+        const name = index === 0 ? stagedName : this.#nameFor(planned)
+        if (planned.entry.type === 'directory') this.#makeDirectory(planned, name)
+        else this.#addObject(planned, name)
+      })
+    }
+    for (const { whole } of this.#toTake) for (const planned of whole) if (!made.has(planned)) this.#countTaken(planned)
+    return made
+  }
+
+  #countTaken({ entry }: PlannedEntry): void {
+    if (entry.type === 'file') addBytes(this.#input.totals, 'renamed', entry.size)
+    this.#input.onEntry(entry.size)
+  }
+
+  #topOf(stagedName: Name): Name {
+    const { directory, below } = this.#area.locate(stagedName)
+    return `${directory}/${below.split('/')[0]}`
+  }
+
+  /** Copies what is made anew. */
+  copy(): void {
+    for (const toMake of this.#toCopy) {
+      this.#input.beforeEntry()
+      this.#copyOne(toMake)
+    }
+  }
+
+  #copyOne({ planned, stagedName }: ToMake): void {
+    const { entry, from } = planned
+    const place = this.#place(stagedName)
+    const staged = this.#input.mover.stageCopy(from.image.place(entry.name), place, { stat: entry.stat })
+    addCopy(this.#input.totals, staged.copy)
     if (staged.copy !== undefined) this.#input.tellCopy?.(displayName(entry.name), staged.copy)
-    this.#recordStaged(planned, staged, place)
+    this.#records.addStaged(planned, staged, place)
+    this.#input.onEntry(entry.size)
   }
 
-  #count({ copy }: StagedObject): void {
-    const { totals } = this.#input
-    totals.holes += copy?.holes ?? 0
-    for (const [method, bytes] of Object.entries(copy?.bytesByMethod ?? {})) {
-      totals.bytesByMethod[method] = (totals.bytesByMethod[method] ?? 0) + bytes
+  /** Further names of objects that are staged by now; where two names cannot be one inode they become two objects. */
+  link(): void {
+    for (const toMake of this.#toLink) {
+      const { planned, stagedName } = toMake
+      this.#input.beforeEntry()
+      const first = this.#stagedNames.get(planned.linkedTo ?? '')
+      if (first === undefined || !this.#tryLink(this.#place(first), this.#place(stagedName))) {
+        const { linkTo: _, ...entry } = planned.entry
+        this.#copyOne({ planned: { ...planned, entry }, stagedName })
+      } else {
+        this.#records.addLink(planned)
+        this.#input.onEntry(planned.entry.size)
+      }
     }
   }
 
-  /** What was staged is what the record says, also where some of the image's metadata could not be kept. */
-  #recordStaged({ entry, from, liveName }: PlannedEntry, staged: StagedObject, place: Place): void {
-    const { comparer, digests } = this.#input
-    const stat = staged.lost.length === 0 ? staged.stat : this.#kernel.statat(place.directory, place.name)
-    const xattrs = staged.lost.length === 0 ? staged.attributes.xattrs : comparer.attributesAt(place)
-    const sha256 = entry.type === 'file' && digests ? comparer.digest(from.image.place(entry.name)) : undefined
-    const facts = { ...describedBy(entry), ...factsOf(stat), xattrs, ...(sha256 === undefined ? {} : { sha256 }) }
-    this.#records.set(liveName, facts)
-  }
-
-  /** All names of a hard-link group have one inode, so they are recorded alike. */
-  #recordLink({ entry, linkedTo, liveName }: PlannedEntry): void {
-    const first = this.#records.get(linkedTo ?? liveName)
-    if (first === undefined) throw new Error(`'${entry.name}' was linked before its first name`)
-    this.#records.set(liveName, renamed(first, entry))
-  }
-
-  /** What stays as it is goes into the record as it is. */
-  #recordLive({ entry, live, liveName, sha256, xattrs }: PlannedEntry): void {
-    const place = liveName === '' ? undefined : this.#place(liveName)
-    const stat =
-      live?.type === 'symlink' && entry.type === 'directory' && place
-        ? this.#kernel.statat(place.directory, place.name)
-        : live
-    if (stat === undefined || place === undefined) return
-    this.#records.set(liveName, {
-      ...describedBy(entry),
-      ...factsOf(stat),
-      xattrs: xattrs ?? this.#input.comparer.attributesAt(place),
-      ...(sha256 === undefined ? {} : { sha256 }),
-    })
+  /** Several mounts may be below the root, and some file systems have no hard links. */
+  #tryLink(existing: Place, place: Place): boolean {
+    try {
+      this.#kernel.linkat(existing.directory, existing.name, place.directory, place.name)
+      return true
+    } catch (error) {
+      if (!isSyscallError(error, 'EXDEV', 'EMLINK', 'EPERM', 'EOPNOTSUPP', 'ENOSYS')) throw error
+      return false
+    }
   }
 
   /** Gives new directories their metadata, the innermost first: making a child moves its parent's mtime. */
   finishDirectories(): void {
-    const { mover } = this.#input
-    const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
-    const within = <T>({ directory, name }: Place, body: (fd: Fd) => T) =>
-      withDescriptor(this.#kernel, this.#kernel.openat(directory, name, flags), body)
-    for (const { entry, from, liveName } of this.#newDirectories.reverse()) {
-      within(from.image.place(entry.name), (source) =>
-        within(this.#place(this.#stagedNames.get(liveName) ?? ''), (fd) => {
-          const attributes = readAttributes(this.#kernel, source, entry.stat, mover.policy)
-          const lost = applyAttributes(this.#kernel, { fd, type: 'directory' }, attributes, mover.policy)
-          if (lost.length > 0 && mover.policy.metadata === 'require')
-            throw new MetadataLostError(displayName(entry.name), lost)
-          if (lost.length > 0) this.#recordDirectoryAsItIs(liveName, fd)
-        }),
-      )
+    for (const planned of this.#newDirectories.reverse()) {
+      const { liveName } = planned
+      const made = this.#place(this.#stagedNames.get(liveName) ?? '')
+      finishNewDirectory(this.#input.mover, planned, made, (fd) => this.#records.correctDirectory(liveName, fd))
     }
     for (const { stagedName } of this.#waiting) this.#input.root.forget(stagedName)
   }
 
-  #recordDirectoryAsItIs(liveName: Name, fd: Fd): void {
-    const recorded = this.#records.get(liveName)
-    if (recorded === undefined) return
-    const xattrs = this.#input.comparer.attributesAt({ directory: fd, name: '.' })
-    this.#records.set(liveName, { ...recorded, ...factsOf(this.#kernel.fstat(fd)), xattrs })
-  }
-
-  /** Twins are one live object, recorded under the name that each of them has in its image. */
-  recordedOf(entries: readonly PlannedEntry[]): RecordedEntry[] {
-    return entries.flatMap(({ entry, liveName }) => {
-      const recorded = this.#records.get(liveName)
-      return recorded === undefined ? [] : [recorded.name === entry.name ? recorded : renamed(recorded, entry)]
-    })
-  }
-
   /** New names, then replacements, and symlinks after what they point to. */
   steps(): StagedStep[] {
-    const order = ({ planned: { entry, live } }: Waiting) => (entry.type === 'symlink' ? 2 : live === undefined ? 0 : 1)
-    const placed = this.#waiting
-      .toSorted((a, b) => order(a) - order(b))
-      .map(({ planned: { live, liveName, members }, stagedName }) => {
-        const { directory, name } = this.#place(stagedName)
-        const step: Step = {
-          kind: live === undefined ? 'place' : 'replace',
-          phase: 'payload',
-          directory: this.#area.numberOf(parentName(liveName)),
-          name: baseName(liveName),
-          staging: name,
-          identity: identityOf(this.#kernel, directory, name) ?? '',
-          ...(live !== undefined && this.#input.kept.has(live) ? { keepsSetId: true } : {}),
-        }
-        return live === undefined ? { step } : { step, displaced: live, ...(members && { members }) }
-      })
+    const order = ({ planned: { entry, live } }: ToMake) => (entry.type === 'symlink' ? 2 : live === undefined ? 0 : 1)
+    const placed = this.#waiting.toSorted((a, b) => order(a) - order(b)).map((waiting) => this.#stepOf(waiting))
     return [...this.#changes, ...placed]
+  }
+
+  #stepOf({ planned: { live, liveName, members }, stagedName }: ToMake): StagedStep {
+    const { directory, name } = this.#place(stagedName)
+    const common = {
+      phase: 'payload' as const,
+      directory: this.#area.numberOf(parentName(liveName)),
+      name: baseName(liveName),
+      staging: name,
+      identity: identityOf(this.#kernel, directory, name) ?? '',
+    }
+    const isTaken = this.#taken.has(this.#topOf(stagedName))
+    if (live === undefined) return { step: { kind: 'place', ...common, ...(isTaken ? { isTaken } : {}) } }
+    const keepsSetId = this.#input.kept.has(live)
+    return {
+      step: { kind: 'replace', ...common, ...(keepsSetId ? { keepsSetId } : {}) },
+      displaced: live,
+      ...(members && { members }),
+    }
   }
 }
 
-/** The facts of one object under another of its names. */
-function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: EntryFacts): RecordedEntry {
-  return { ...facts, name, ...(linkTo === undefined ? {} : { linkTo }) }
-}
-
-/** What an entry is, without what was seen of its object in the image. */
-function describedBy({ stat: _, ...facts }: PlannedEntry['entry']): EntryFacts {
-  return facts
-}
-
-function factsOf({
-  uid,
-  gid,
-  mode,
-  mtimeNs,
-  size,
-  type,
-}: Stat): Pick<EntryFacts, 'uid' | 'gid' | 'mode' | 'mtimeNs' | 'size'> {
-  return { uid, gid, mode, mtimeNs, size: type === 'file' ? size : 0 }
+function firstNamesOf({ packages }: Plan): ReadonlySet<Name> {
+  const names = new Set<Name>()
+  for (const { entries } of packages)
+    for (const { linkedTo } of entries) if (linkedTo !== undefined) names.add(linkedTo)
+  return names
 }

@@ -20,6 +20,7 @@ import { removeObject } from './removal.ts'
 import type { Directory, Root } from './root.ts'
 import { keepAside } from './steps/renaming.ts'
 import type { StepContext } from './steps.ts'
+import { type JournaledTakings, Takings } from './takings.ts'
 
 /** The beginning of every name that a transaction makes for itself. */
 export function stagingPrefix(id: string): Name {
@@ -30,6 +31,8 @@ export function stagingPrefix(id: string): Name {
 export class StagingArea {
   readonly root: Root
   readonly id: string
+  /** What is taken out of images. */
+  readonly takings: Takings
   readonly #byNumber: JournaledDirectory[] = []
   readonly #numbers = new Map<Name, number>()
   /** The open directories whose identity has been checked. */
@@ -39,10 +42,11 @@ export class StagingArea {
   readonly #mounts: Mounts
   #names = 0
 
-  constructor(root: Root, id: string, known: readonly JournaledDirectory[] = []) {
+  constructor(root: Root, id: string, known: readonly JournaledDirectory[] = [], takings?: JournaledTakings) {
     this.root = root
     this.id = id
     this.#mounts = new Mounts(root)
+    this.takings = new Takings(root, takings)
     for (const directory of known) this.#add(directory)
   }
 
@@ -147,6 +151,13 @@ export class StagingArea {
     }
   }
 
+  /** Where a name with a staging name in it, or that of a journaled directory, is: the directory, and what is below it. */
+  locate(name: Name): { directory: number; below: Name } {
+    const start = `/${name}`.indexOf(`/${stagingPrefix(this.id)}`)
+    if (start < 0) return { directory: this.numberOf(name), below: '' }
+    return { directory: this.numberOf(name.slice(0, Math.max(0, start - 1))), below: name.slice(start) }
+  }
+
   /** A new staging name. */
   newName(): Name {
     return `${stagingPrefix(this.id)}${this.#names++}`
@@ -158,11 +169,12 @@ export class StagingArea {
   }
 
   /**
-   * Removes every object that still has a staging name, in every journaled directory.
+   * Gives back what was taken out of images, then removes every object that still has a staging name.
    *
    * @param bornSinceNs  older objects are no staged ones: they are kept aside and reported
    */
   discard(context: StepContext, bornSinceNs?: bigint): void {
+    this.takings.giveBack(context)
     for (const { number } of this.#byNumber) {
       const directory = context.findDirectory(number)
       if (directory === undefined) continue

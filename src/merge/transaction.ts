@@ -41,7 +41,7 @@ export interface Work {
   /** About how many steps there will be, for the journal's room. */
   readonly expectedSteps: number
   /** Makes everything new, complete, under staging names; returns the steps in the order of the commit. */
-  stage(area: StagingArea): readonly StagedStep[]
+  stage(area: StagingArea, journal: Journal): readonly StagedStep[]
 }
 
 /** Something that stayed although it should have gone. */
@@ -147,7 +147,7 @@ class RunningTransaction {
     try {
       this.#area.announce(work.directories, this.#journal)
       this.#journal.flush()
-      const staged = work.stage(this.#area)
+      const staged = work.stage(this.#area, this.#journal)
       const steps = staged.map(withSeen)
       steps.forEach((step, index) => {
         this.#describe(step, staged[index]?.members)
@@ -220,6 +220,7 @@ class RunningTransaction {
   cleanUp(steps: readonly Step[]): void {
     this.#orPending('clean-up did not end', () => {
       for (const step of steps) cleanUpStep(this.#context, step)
+      this.#area.takings.removeRemainders(this.#context.leftOver)
       this.#flush.names(this.#context, steps)
       this.#journal.end()
     })

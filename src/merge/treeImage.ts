@@ -5,6 +5,7 @@ import {
   AT_FDCWD,
   baseName,
   displayName,
+  type Fd,
   isSyscallError,
   joinName,
   type Kernel,
@@ -25,9 +26,26 @@ export interface TreeEntry extends EntryFacts {
   readonly stat: Stat
 }
 
+/**
+ * What becomes of an image: `copy` leaves it as it is; `move` takes its objects by rename where the kernel allows it,
+ * gives them back when the merge is undone, and leaves nothing of what was merged; `consume` is as move, of a tree of
+ * our own that is removed as a whole afterwards, so that nothing has to be given back.
+ */
+export type ImageMode = 'copy' | 'move' | 'consume'
+
+/** What is known of a tree beside its objects. */
+export interface TreeOrigin {
+  readonly mode?: ImageMode
+  /** sha256 of a file's payload in hexadecimal where it is known already, so that it is not read once more. */
+  readonly digestOf?: (name: Name) => string | undefined
+}
+
 /** An open directory tree. */
 export class TreeImage {
   readonly path: Name
+  readonly mode: ImageMode
+  /** The digest of an entry's payload, where it is known without reading it. */
+  readonly digestOf: (name: Name) => string | undefined
   readonly #tree: Root
   /** The names that are merged; undefined when all are. */
   readonly #selected: ReadonlySet<Name> | undefined
@@ -37,12 +55,14 @@ export class TreeImage {
   readonly #firstNames = new Map<string, Name>()
 
   /** @throws {InvalidArgumentError} when `path` is no directory */
-  constructor(kernel: Kernel, path: Name, selection: SelectionOptions = {}) {
+  constructor(kernel: Kernel, path: Name, selection: SelectionOptions = {}, origin: TreeOrigin = {}) {
     const stat = kernel.findat(AT_FDCWD, path)
     if (stat === undefined) {
       throw new InvalidArgumentError(`the image '${displayName(path)}' does not exist`)
     }
     this.path = path
+    this.mode = origin.mode ?? 'copy'
+    this.digestOf = origin.digestOf ?? (() => undefined)
     this.#tree = new Root(kernel, path)
     this.#selected = selectNames(this.#tree, selection)
     this.#mask = selection.installMask?.length ? compileMask(selection.installMask) : undefined
@@ -51,6 +71,16 @@ export class TreeImage {
   /** The open directory and the name in it, of an entry. Valid until 64 other directories were asked for. */
   place(name: Name): Place {
     return { directory: this.#tree.directory(parentName(name)).fd, name: baseName(name) }
+  }
+
+  /** Its top directory, open as long as the image is. */
+  get fd(): Fd {
+    return this.#tree.fd
+  }
+
+  /** An open directory of the image, '' being its top. Valid as that of place(). */
+  directory(name: Name): Fd {
+    return this.#tree.directory(name).fd
   }
 
   /** All entries, in byte order of their names: a directory before what is in it. */
@@ -62,6 +92,11 @@ export class TreeImage {
   /** The names that the install mask has left out; complete when every entry has been taken. */
   get leftOut(): readonly Name[] {
     return [...this.#leftOut]
+  }
+
+  /** Forgets an open directory that is not in the image any more. */
+  forget(name: Name): void {
+    this.#tree.forget(name)
   }
 
   close(): void {

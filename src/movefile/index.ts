@@ -23,6 +23,7 @@ export {
   accessAcl,
   defaultAcl,
   defaultExcludedXattrs,
+  differsFromCopy,
   isCopied,
   type MetadataOptions,
   type MetadataPolicy,

@@ -96,6 +96,16 @@ export function isStripped(attribute: Name, policy: MetadataPolicy): boolean {
   return /^(user|trusted)\./.test(attribute) && !neverCopied.test(attribute) && policy.excludes(attribute)
 }
 
+/**
+ * Whether an object with these attributes, renamed as it is, would end otherwise than a copy of it: some are stripped,
+ * or it has a label that a copy would get from the place that it is made in.
+ */
+export function differsFromCopy(attributes: readonly Name[], policy: MetadataPolicy): boolean {
+  return attributes.some(
+    (name) => isStripped(name, policy) || (name === 'security.selinux' && policy.selinux === 'default'),
+  )
+}
+
 /** The attribute that holds an object's POSIX ACL. */
 export const accessAcl = 'system.posix_acl_access'
 /** The attribute that holds the ACL that a directory gives to what is made in it. */

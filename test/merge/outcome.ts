@@ -1,4 +1,4 @@
-// What the sweeps demand of a root after an accident: before or after, with the records that belong to it, nothing
+// What the sweeps demand of a root after an accident: before or after, with the records that belong to it, images too, nothing
 // left over. Compared by node:fs and getfattr alone.
 
 import assert from 'node:assert/strict'
@@ -9,7 +9,15 @@ import { verifyPackages } from '../../src/merge/engine.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot } from '../support/snapshot.ts'
-import { contextOf, copyOf, recordsSnapshot, rootSnapshot, type Scenario, stagingNames } from './scenarios.ts'
+import {
+  contextOf,
+  copyOf,
+  imagesSnapshot,
+  recordsSnapshot,
+  rootSnapshot,
+  type Scenario,
+  stagingNames,
+} from './scenarios.ts'
 
 /** A file system in memory: thousands of runs, and syncfs costs nothing there. */
 export const memory: string = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -29,6 +37,8 @@ export interface Sides {
   /** Without them: a finished merge has moved those of the directories that it shares. */
   readonly loose: Snapshot
   readonly records: Snapshot
+  /** What is beside the root: images are whole, or were taken as a whole. */
+  readonly images: Snapshot
 }
 
 /** Looks at the root in a directory. */
@@ -37,6 +47,7 @@ export function sidesOf(directory: string): Sides {
     exact: rootSnapshot(directory, true),
     loose: rootSnapshot(directory, false),
     records: recordsSnapshot(directory),
+    images: imagesSnapshot(directory, true),
   }
 }
 
@@ -68,10 +79,15 @@ export function checkOutcome(
   const toBefore = [
     ...differencesBetween(rootSnapshot(work, true), before.exact),
     ...differencesBetween(recordsWithoutEmpty(recordsSnapshot(work)), recordsWithoutEmpty(before.records)),
+    ...differencesBetween(imagesSnapshot(work, true), before.images),
   ]
   const toAfter = [
     ...differencesBetween(rootSnapshot(work, false), after.loose),
     ...differencesBetween(recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
+    ...differencesBetween(
+      withoutTimesOfDirectories(imagesSnapshot(work, true)),
+      withoutTimesOfDirectories(after.images),
+    ),
   ]
   if (toBefore.length === 0) return 'before'
   assert.deepEqual(toAfter, [], `neither before (${toBefore.join('; ')}) nor after ${where}`)
@@ -91,6 +107,10 @@ function recordsWithoutEmpty(records: Snapshot): Snapshot {
       ([name, line]) => !(line.startsWith('directory') && name !== '' && !records.has(`${name}/record`)),
     ),
   )
+}
+
+function withoutTimesOfDirectories(images: Snapshot): Snapshot {
+  return new Map([...images].map(([name, line]) => [name, line.replace(/^(directory \S+ \S+) mtime=\S+$/, '$1')]))
 }
 
 /** A record's own mtime is of no meaning. */

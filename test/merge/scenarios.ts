@@ -102,6 +102,16 @@ const shortScenarios: readonly Scenario[] = [
     words: (directory) => ['merge', join(directory, 'two'), '--package', 'package'],
   },
   {
+    title: 'an upgrade that takes its image',
+    prepare: async (directory) => {
+      await makeRoot(directory)
+      fs.linkSync(join(directory, 'two/opt/own/file'), join(directory, 'linked-from-outside'))
+      await merge(linuxKernel(), directory, 'one', 'package')
+    },
+    operate: (kernel, directory) => merge(kernel, directory, 'two', 'package', { mode: 'move' }),
+    words: (directory) => ['merge', join(directory, 'two'), '--package', 'package', '--move'],
+  },
+  {
     title: 'an unmerge',
     prepare: async (directory) => {
       await makeRoot(directory)
@@ -114,6 +124,12 @@ const shortScenarios: readonly Scenario[] = [
 ]
 
 const longScenarios: readonly Scenario[] = [
+  {
+    title: 'a fresh merge that takes its image',
+    prepare: makeRoot,
+    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package', { mode: 'move' }),
+    words: (directory) => ['merge', join(directory, 'one'), '--package', 'package', '--move'],
+  },
   {
     title: 'an upgrade together with a new package',
     prepare: async (directory) => {
@@ -153,6 +169,13 @@ export function copyOf(prepared: string, copy: string): void {
 /** The root without its state; directories' times count only where asked. */
 export function rootSnapshot(directory: string, directoryTimes: boolean): Snapshot {
   return snapshot(join(directory, 'root'), { without: ['var'], directoryTimes })
+}
+
+/** The images, and everything else beside the root. */
+export function imagesSnapshot(directory: string, directoryTimes: boolean): Snapshot {
+  const found = new Map(snapshot(directory, { without: ['root'], directoryTimes }))
+  found.delete('') // the directory that the root is in has its own time
+  return found
 }
 
 /** The packages' records, as text. */

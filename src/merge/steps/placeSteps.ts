@@ -8,6 +8,7 @@ import { removeListed } from '../removal.ts'
 import { removeDisplaced } from './displaced.ts'
 import { asidePlace, livePlace, putBack, renameToFree, stagedPlace, tryExchange } from './renaming.ts'
 import type { PlaceStep, ReplaceStep, StepContext, StepKind, Whereabouts } from './step.ts'
+import { takeDirectoryBack } from './takenDirectory.ts'
 
 /** The step that places an object under a free name. */
 export const place: StepKind<PlaceStep> = {
@@ -53,8 +54,10 @@ function isStaged(kernel: Kernel, { directory, name }: Place, { identity }: Plac
 function takeAway(context: StepContext, step: PlaceStep): void {
   const { kernel } = context
   const live = livePlace(context, step)
-  if (!isStaged(kernel, live, step)) return
   const members = context.membersOf(step.staging, 'staged')
+  const isLive = isStaged(kernel, live, step)
+  if (members !== undefined && step.isTaken === true) return takeDirectoryBack(context, step, members, isLive)
+  if (!isLive) return
   if (members !== undefined && step.stagingDirectory === undefined) {
     removeListed(context, context.directory(step.directory), step.name, members)
     return

@@ -55,6 +55,8 @@ interface Displacing extends Staged {
 /** A staged object gets a name that was free. */
 export interface PlaceStep extends Placing {
   readonly kind: 'place'
+  /** It is, or holds, what was taken out of an image: undoing gives it its staging name back, and removes nothing of it. */
+  readonly isTaken?: boolean
 }
 
 /** A staged object and a live one change places; the live one then has the staging name. */
