@@ -69,7 +69,7 @@ function makeImages(directory: string): void {
 
 async function makeRoot(directory: string): Promise<void> {
   makeImages(directory)
-  fs.mkdirSync(join(directory, 'root'))
+  fs.mkdirSync(join(directory, 'root'), { recursive: true }) // it may be a mount point
   await merge(linuxKernel(), directory, 'other', 'other')
   write(join(directory, 'root/usr/share/admin'), "the admin's own")
 }
