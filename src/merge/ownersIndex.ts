@@ -41,6 +41,10 @@ export class Rows {
   #bytes: Buffer = Buffer.allocUnsafe(1 << 16)
   count = 0
 
+  get bytes(): number {
+    return this.count * rowBytes
+  }
+
   /** Adds a row: a package, by its number, owns a name. */
   add(name: Name, owner: number): void {
     const at = this.count * rowBytes

@@ -2,7 +2,19 @@
 
 import { randomBytes } from 'node:crypto'
 import { quietly, withDescriptor } from '../movefile/index.ts'
-import { type Fd, type Kernel, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from '../sys/index.ts'
+import {
+  FALLOC_FL_KEEP_SIZE,
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  type Name,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+} from '../sys/index.ts'
 import { eachLiveName } from './liveNames.ts'
 import { addRows, Rows } from './ownersIndex.ts'
 import {
@@ -32,7 +44,7 @@ export function refreshIndex(state: State): void {
     withDescriptor(kernel, kernel.openat(made.fd, '.', O_RDONLY | O_DIRECTORY), (directory) => {
       const seal = readSeal(kernel, directory)
       if (seal === undefined || !isCurrent(seal, state) || !fits(seal, sumUp(kernel, directory, seal.file))) {
-        writeIndex(state, directory, seal)
+        quietly(() => writeIndex(state, directory, seal))
       }
       removeUnsealed(kernel, directory)
     })
@@ -63,10 +75,41 @@ function writeIndex(state: State, directory: Fd, old: Seal | undefined): void {
   if (base === undefined && old !== undefined) growth = readNew(state, [])
   const rows = (base?.rows ?? 0) + growth.rows.count
   const bits = base?.bits ?? bitsFor(rows)
+  makeRoom(kernel, directory, file, (base?.bytes ?? 0) + 3 * growth.rows.bytes)
   addRows({ directory, name: file }, growth.rows, bits, base?.bytes ?? 0)
   const found = sumUp(kernel, directory, file)
   if (found === undefined) return
   writeSeal(kernel, directory, { file, ...found, bits, rows, packages: growth.packages })
+}
+
+/** Of lmdb's lock file and of its first pages; measured: 8 KiB and 12 KiB. */
+const leastRoom = 65536
+
+/**
+ * Makes both of lmdb's files, with their room, before lmdb opens them.
+ *
+ * Where lmdb cannot open an environment, lmdb-js 3.5.6 reads memory that it has freed (EnvWrap::closeEnv after a failed
+ * mdb_env_open), and takes the process with it: a full disk has to be met before.
+ */
+function makeRoom(kernel: Kernel, directory: Fd, file: Name, bytes: number): void {
+  for (const [name, room] of [
+    [file, bytes + leastRoom],
+    [`${file}-lock`, leastRoom],
+  ] as const) {
+    const fd = kernel.openat(directory, name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o644)
+    withDescriptor(kernel, fd, () => {
+      kernel.fchmod(fd, 0o644)
+      reserve(kernel, fd, room)
+    })
+  }
+}
+
+function reserve(kernel: Kernel, fd: Fd, bytes: number): void {
+  try {
+    kernel.fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes)
+  } catch (error) {
+    if (!isSyscallError(error, 'EOPNOTSUPP', 'ENOSYS')) throw error
+  }
 }
 
 /** The packages as they are now, with the rows of those whose records are not the ones that were sealed. */

