@@ -12,11 +12,11 @@ import { linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { shortCounts } from '../support/kernelDoubles.ts'
 import { allocated, assertSameBytes, type Segment, withDescriptors, writeLayout } from '../support/layouts.ts'
+import { seed } from '../support/seeded.ts'
 
 const kernel = linuxKernel()
 const full = process.env.ROOTMERGE_TEST_FULL !== undefined
-const seed = Number(process.env.ROOTMERGE_TEST_SEED ?? Date.now() % 1_000_000)
-const settings = { seed, numRuns: full ? 500 : 25 }
+const settings = { numRuns: full ? 500 : 25 }
 
 const segments: fc.Arbitrary<Segment[]> = fc.array(
   fc.record({

@@ -10,6 +10,7 @@ import { type Compared, compareTrees } from '../support/compareTrees.ts'
 import { fileSystems } from '../support/filesystems.ts'
 import { Crash, crashAt, failNth, trackDescriptors, wrapKernel } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
+import { sample, seed, seeded } from '../support/seeded.ts'
 import { writeTree } from '../support/tree.ts'
 
 const time = 'mtime=1234567890.123456789'
@@ -88,13 +89,7 @@ interface Places {
 const [one, two = one] = fileSystems().length > 2 ? [fileSystems()[0], fileSystems()[5]] : fileSystems()
 /** Points of one sweep by default. */
 const most = 10
-const seed = Number(process.env.ROOTMERGE_TEST_SEED ?? Date.now() % 100_000)
-let state = seed + 1
-/** Lehmer's generator: the same points for the same seed. */
-const random = () => {
-  state = (state * 48271) % 0x7fffffff
-  return state
-}
+const random = seeded(seed)
 const codes: readonly ErrnoName[] = process.env.ROOTMERGE_TEST_FULL
   ? ['EIO', 'EPERM', 'ENOSPC', 'EXDEV']
   : ['EIO', 'EPERM']
@@ -197,19 +192,18 @@ function sweep(
         first,
       )
     const { calls } = run(Number.POSITIVE_INFINITY)
-    const points = sabotage === undefined ? sample(calls) : allPoints(calls)
+    const points = sabotage === undefined ? pointsOf(calls) : allPoints(calls)
     for (const n of points) run(n)
     return points.length
   }, first)
 }
 
 /** Every point with ROOTMERGE_TEST_FULL, or where there are few; else some, from a seed that is printed. */
-function sample(calls: number): number[] {
+function pointsOf(calls: number): number[] {
   const all = allPoints(calls)
   if (process.env.ROOTMERGE_TEST_FULL || calls <= most) return all
-  const chosen = all.map((n) => ({ n, order: random() })).sort((a, b) => a.order - b.order)
   process.stderr.write(`      ${most} of ${calls} points, ROOTMERGE_TEST_SEED=${seed}\n`)
-  return chosen.slice(0, most).map(({ n }) => n)
+  return sample(all, most, random)
 }
 
 function allPoints(calls: number): number[] {
