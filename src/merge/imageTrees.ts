@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { metadataPolicy } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { AT_FDCWD, displayName, type Kernel, type Name, toName } from '../sys/index.ts'
+import { accountsAt } from './accounts.ts'
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
@@ -87,6 +88,7 @@ function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool,
     spool,
     options: archive.options,
     policy: metadataPolicy(options),
+    accounts: accountsAt(engine.kernel, toName(options.root)),
     digests: options.digest !== 'none',
     onEntry: (bytes) => meter.addEntry(bytes),
   }

@@ -1,6 +1,7 @@
 // What an adapter of one archive format is: how it is told, and how its members are read.
 
 import type { CancelFlag, Kernel, Name } from '../../sys/index.ts'
+import type { Accounts } from '../accounts.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Limits } from './limits.ts'
 import type { Digest, Member } from './member.ts'
@@ -28,6 +29,8 @@ export interface Reading {
   readonly kernel: Kernel
   readonly cancel: CancelFlag
   readonly limits: Limits
+  /** Who a name is in the root that the archive is for. */
+  readonly accounts: Accounts
   /** Whether several tar archives, one after the other, are read as one (tar's --ignore-zeros). */
   readonly concatenated: boolean
 }

@@ -1,6 +1,11 @@
 // Every format that an archive can have, and how it is told which one an archive is.
 
 import { InvalidArgumentError } from '../errors.ts'
+import { apkFormat } from '../formats/apkFormat.ts'
+import { gpkgFormat } from '../formats/gpkgFormat.ts'
+import { pacmanFormat } from '../formats/pacmanFormat.ts'
+import { rpmFormat } from '../formats/rpmFormat.ts'
+import { xpakFormat } from '../formats/xpakFormat.ts'
 import { ByteSource } from './byteSource.ts'
 import { decompressed } from './decompression.ts'
 import type { Archive, Format, Head, Reading } from './format.ts'
@@ -8,7 +13,7 @@ import { tarFormat } from './tarFormat.ts'
 import { readTar } from './tarReader.ts'
 
 /** The formats in the order in which they are asked whether an archive is theirs; any tar is the last one's. */
-export const formats: readonly Format[] = [tarFormat]
+export const formats: readonly Format[] = [rpmFormat, apkFormat, pacmanFormat, gpkgFormat, xpakFormat, tarFormat]
 
 /** Bytes that formats are told by; long names before the first member are among them. */
 const headBytes = 64 * 1024

@@ -26,6 +26,9 @@ export interface Member {
   readonly type: FileType | 'link'
   readonly uid: number
   readonly gid: number
+  /** Who the owner and the group are by name, where the archive says so; what they are worth the format decides. */
+  readonly userName?: Name
+  readonly groupName?: Name
   /** Permission bits, `0o7777`. */
   readonly mode: number
   readonly mtimeNs: bigint

@@ -210,6 +210,7 @@ class Description {
       type: this.kind ?? 'file',
       uid: this.#uid,
       gid: this.#gid,
+      ...this.#ownerNames,
       mode: mode & 0o7777,
       mtimeNs: this.#mtimeNs ?? 0n,
       size: this.kind === 'file' ? (map?.size ?? this.#storedSize) : 0,
@@ -217,7 +218,20 @@ class Description {
       ...(this.#isDevice ? { rdev: { major: devmajor, minor: devminor } } : {}),
       xattrs,
       ...(map === undefined ? {} : { extents: map.extents }),
+      ...this.#digest,
     }
+  }
+
+  get #ownerNames(): Pick<Member, 'userName' | 'groupName'> {
+    const userName = this.#pax.text('uname') ?? this.#header.uname
+    const groupName = this.#pax.text('gname') ?? this.#header.gname
+    return { ...(userName ? { userName } : {}), ...(groupName ? { groupName } : {}) }
+  }
+
+  /** What Alpine's packages promise of each file. */
+  get #digest(): Pick<Member, 'digest'> {
+    const value = this.kind === 'file' ? this.#pax.text('APK-TOOLS.checksum.SHA1') : undefined
+    return value === undefined ? {} : { digest: { algorithm: 'sha1', value: value.toLowerCase() } }
   }
 
   get #isLink(): boolean {

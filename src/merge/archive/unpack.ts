@@ -2,6 +2,7 @@
 
 import type { MetadataPolicy } from '../../movefile/index.ts'
 import type { CancelFlag, Kernel, Name } from '../../sys/index.ts'
+import { type Accounts, noAccounts } from '../accounts.ts'
 import { openArchiveFile } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
 import type { PackageFacts } from './format.ts'
@@ -34,6 +35,8 @@ export interface Unpacking {
   readonly spool: Spool
   readonly options: ArchiveOptions
   readonly policy: MetadataPolicy
+  /** Who a name is in the root that the archive is for; nobody but root is known by default. */
+  readonly accounts?: Accounts
   /** Whether payloads are digested on their way. */
   readonly digests: boolean
   readonly onEntry: (bytes: number) => void
@@ -76,7 +79,13 @@ async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
   const file = openArchiveFile(kernel, cancel, path)
   try {
     const source = new ByteSource(path, file)
-    const reading = { kernel, cancel, limits, concatenated: options.concatenated ?? false }
+    const reading = {
+      kernel,
+      cancel,
+      limits,
+      accounts: unpacking.accounts ?? noAccounts,
+      concatenated: options.concatenated ?? false,
+    }
     const archive = await openArchive(source, reading, options.format)
     const unpacker = new Unpacker({
       ...unpacking,

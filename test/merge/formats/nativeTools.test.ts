@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { merge, verify } from '../../../src/merge/index.ts'
+import { compareTrees } from '../../support/compareTrees.ts'
+import { needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
+import { withDirectory } from '../../support/scratch.ts'
+
+/** Whole seconds: rpm knows no others, and pacman's own tools write none. */
+const tree = `
+d 0755        /usr/share/empty            mtime=1500000000
+d 2775 0:5    /usr/share/setgid           mtime=1500000001
+d 0700        /usr/private                mtime=1500000002
+f 0755        /usr/bin/tool               "tool" random:100K mtime=1500000003
+f 4755        /usr/bin/privileged         "root's" mtime=1500000004
+f 2755 0:5    /usr/bin/for-tty            "tty" mtime=1500000005
+f 0755        /usr/bin/capable            "raw" mtime=1500000006 cap=cap_net_raw,cap_net_admin+ep
+f 0644        /usr/share/setgid/inside    "x" mtime=1500000007
+f 0600 7:8    /etc/tool.conf              "x=1" mtime=1500000008
+f 0644        /usr/share/with\\040blank   "" mtime=1500000009
+f 0644        /usr/lib/hard-1             "links" zeros:5K mtime=1500000010
+h             /usr/lib/hard-2             == /usr/lib/hard-1
+h             /usr/share/hard-3           == /usr/lib/hard-1
+l             /usr/bin/link               -> ../lib/somewhere mtime=1500000011
+l             /usr/bin/absolute           -> /etc/tool.conf mtime=1500000012
+f 0644        /usr/share/${'long-'.repeat(30)}/${'name-'.repeat(30)} "long" mtime=1500000013
+`
+
+/** Two roots that know the same users. */
+async function withRoots(body: (theirs: string, ours: string, directory: string) => Promise<void>): Promise<void> {
+  await withDirectory(async (directory) => {
+    const [theirs, ours] = [join(directory, 'theirs'), join(directory, 'ours')]
+    for (const root of [theirs, ours]) {
+      fs.mkdirSync(join(root, 'etc'), { recursive: true })
+      fs.writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\nlp:x:7:7::/:/bin/sh\n')
+      fs.writeFileSync(join(root, 'etc/group'), 'root:x:0:\ntty:x:5:\nmail:x:8:\n')
+      for (const name of ['passwd', 'group', '.']) fs.utimesSync(join(root, 'etc', name), 1, 1)
+    }
+    await body(theirs, ours, directory)
+  })
+}
+
+/**
+ * Differences of two roots, but for what the tools keep of themselves, and for the times of directories that the own tool
+ * put something into after it had set them: rpm renames files into them at its end, and so leaves the time of that.
+ */
+function differences(ours: string, theirs: string): string[] {
+  const found = compareTrees(ours, theirs, { ignoreNames: /^(var|run)(\/|$)/, ignoreTop: true })
+  return found.filter((line) => {
+    const [, name = '', expected = ''] = /^(".*"): mtime \d+, expected (\d+)$/.exec(line) ?? []
+    if (name === '' || !fs.lstatSync(join(theirs, JSON.parse(name))).isDirectory()) return true
+    return BigInt(expected) < started
+  })
+}
+
+const started = BigInt(Date.now()) * 1_000_000n
+
+describe('a merged root equals what the own tool installs', function () {
+  this.timeout(120_000)
+  before(function () {
+    if (process.getuid?.() !== 0) this.skip()
+  })
+
+  it('pacman, of a package as makepkg makes it', function () {
+    needCommands(this, pacmanTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      const file = pacmanTools.pack(directory, { name: 'tool', tree, config: ['/etc/tool.conf'] })
+      pacmanTools.install(theirs, file)
+      await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      assert.deepEqual(differences(ours, theirs), [])
+      assert.deepEqual(await verify({ root: ours }), [])
+    })
+  })
+
+  for (const payload of ['w9.gzdio', 'w6.xzdio', 'w3.zstdio', 'w9.bzdio', 'w0.ufdio']) {
+    it(`rpm, of a package of rpmbuild with ${payload}`, function () {
+      needCommands(this, rpmTools.commands)
+      return withRoots(async (theirs, ours, directory) => {
+        const file = rpmTools.pack(directory, {
+          name: 'tool',
+          tree,
+          payload,
+          config: ['/etc/tool.conf'],
+          attributes: {
+            '/etc/tool.conf': '%config(noreplace)',
+            '/usr/bin/capable': '%caps(cap_net_raw,cap_net_admin=ep)',
+          },
+        })
+        rpmTools.install(theirs, file)
+        await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+        assert.deepEqual(differences(ours, theirs), [])
+        assert.deepEqual(await verify({ root: ours }), [])
+      })
+    })
+  }
+
+  it('rpm, where the root does not know the owner: root owns it, and no set-id bit is given', function () {
+    needCommands(this, rpmTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      for (const root of [theirs, ours]) {
+        fs.writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\n')
+        fs.writeFileSync(join(root, 'etc/group'), 'root:x:0:\n')
+        for (const name of ['passwd', 'group', '.']) fs.utimesSync(join(root, 'etc', name), 1, 1)
+      }
+      const file = rpmTools.pack(directory, {
+        name: 'tool',
+        tree: 'f 6755 7:8 /usr/bin/both "x" mtime=1500000000\nf 6755 0:8 /usr/bin/group "y" mtime=1500000001',
+      })
+      rpmTools.install(theirs, file)
+      await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      assert.deepEqual(differences(ours, theirs), [])
+      assert.equal(fs.statSync(join(ours, 'usr/bin/both')).mode & 0o7777, 0o755)
+      assert.equal(fs.statSync(join(ours, 'usr/bin/group')).mode & 0o7777, 0o4755)
+    })
+  })
+
+  it('rpm, of a package with ghosts, which it owns and does not bring', function () {
+    needCommands(this, rpmTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      const file = rpmTools.pack(directory, {
+        name: 'tool',
+        tree: 'f /usr/bin/real "x" mtime=1500000000\nf /usr/share/ghost "boo" mtime=1500000000',
+        attributes: { '/usr/share/ghost': '%ghost' },
+      })
+      rpmTools.install(theirs, file)
+      await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      assert.deepEqual(differences(ours, theirs), [])
+      assert.ok(!fs.existsSync(join(ours, 'usr/share/ghost')))
+    })
+  })
+})
