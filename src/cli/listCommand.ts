@@ -20,7 +20,9 @@ export function listCommand(): Command {
         .choices(['paths', 'mtree', 'contents'])
         .default('paths'),
     )
-    .action(async (name: Name | undefined, flags: RootFlags & { format: Format }) => {
+    .option('--archive <file>', 'list, in mtree format, what an archive would bring instead; - is standard input')
+    .action(async (name: Name | undefined, flags: RootFlags & { format: Format; archive?: Name }) => {
+      if (flags.archive !== undefined) return printArchive(flags.archive, name)
       if (name === undefined) return printPackages(flags)
       const { listEntries, readContents, readRecord } = await import('../merge/index.ts')
       if (flags.format !== 'paths') {
@@ -38,7 +40,13 @@ export function listCommand(): Command {
     { purpose: 'the packages of the running system', line: 'list' },
     { purpose: 'every name that a package owns', line: 'list hello-1.0' },
     { purpose: 'its record, for mtree and bsdtar', line: 'list hello-1.0 --format mtree' },
+    { purpose: 'what a Debian package would bring', line: 'list --archive hello_2.10-3_amd64.deb' },
   )
+}
+
+async function printArchive(archive: Name, name: Name | undefined): Promise<void> {
+  const { readArchive } = await import('../merge/index.ts')
+  process.stdout.write(await readArchive({ image: pathOf(archive), ...(name === undefined ? {} : { package: name }) }))
 }
 
 async function printPackages(flags: RootFlags): Promise<void> {

@@ -9,7 +9,6 @@ import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
-import { dryRunOption, printPlan } from './planOutput.ts'
 import type { PhaseTimes } from './progress.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
@@ -28,7 +27,13 @@ interface MergeFlags extends RootFlags {
   readonly durability?: MergeDurability
   readonly digest?: 'sha256' | 'none'
   readonly metadata?: 'require' | 'best-effort'
+  readonly format?: Name
   readonly stripComponents?: number
+  readonly integrity?: Name
+  readonly manifest?: Name
+  readonly devices?: boolean
+  readonly setid?: boolean
+  readonly concatenated?: boolean
   readonly dryRun?: boolean
   readonly move?: boolean
 }
@@ -43,7 +48,7 @@ export function durabilityOption(): Option {
 /** rootmerge merge */
 export function mergeCommand(): Command {
   const command = rootCommand('merge')
-    .description('Install an image (a directory tree or a tar archive) as a package.')
+    .description('Install an image (a directory tree or an archive) as a package.')
     .argument('<image...>', 'the images; IMAGE=NAME names the package too. Several are one transaction')
     .option('--package <name>', "the package's name, of a single image (default: the image's base name)")
     .option('--replaces <name>', 'a package that this one replaces; may be given several times', collect)
@@ -64,8 +69,14 @@ export function mergeCommand(): Command {
         .choices(['require', 'best-effort'])
         .default('require'),
     )
+    .option('--format <name>', "an archive's format (tar, deb, npm …), which is told by its content otherwise")
     .addOption(new Option('--strip-components <n>', "take components off an archive's names").argParser(numberOf))
-    .addOption(dryRunOption())
+    .option('--integrity <digest>', "what an archive's bytes digest to, as npm writes it: sha512-…")
+    .option('--manifest <file>', 'digests that every file of an archive must have, as sha256sum writes them')
+    .option('--concatenated', 'read on where another tar follows the end of the first')
+    .option('--no-devices', 'refuse an archive with devices')
+    .option('--no-setid', 'refuse an archive with set-id bits or capabilities')
+    .option('--dry-run', 'print what would be done and write nothing')
     .action(run)
   return withExamples(
     command,
@@ -77,24 +88,23 @@ export function mergeCommand(): Command {
       purpose: 'in place of a package of another name',
       line: 'merge ./image --package hello-2.0 --replaces hello-1.0',
     },
-    { purpose: "npm's archives have one directory too many", line: 'merge hello-1.0.0.tgz --strip-components 1' },
+    { purpose: 'a Debian package', line: 'merge hello_2.10-3_amd64.deb=hello' },
+    { purpose: 'from a pipe', line: 'merge - --package hello-1.0 < hello-1.0.tar.zst' },
   )
 }
 
 async function run(words: readonly Name[], flags: MergeFlags, command: Command): Promise<void> {
   const images = imagesAndNames(words, flags, command)
-  const { merge, plan, readContents } = await import('../merge/index.ts')
-  const options = {
-    ...mergeOptions(flags),
-    images: images.map(([path, name]) => ({ image: pathOf(path), package: name })),
-  }
-  if (flags.dryRun) {
-    const { report: planned } = await watched(flags, (watching) => plan({ ...options, ...watching }))
-    return printPlan(planned, 'merged', flags)
-  }
-  const { report, phases } = await watched(flags, (watching) => merge({ ...options, ...watching }))
+  const { merge, readContents } = await import('../merge/index.ts')
+  const { report, phases } = await watched(flags, (watching) =>
+    merge({
+      ...mergeOptions(flags),
+      images: images.map(([path, name]) => ({ image: pathOf(path), package: name })),
+      ...watching,
+    }),
+  )
   writeChanged(report, flags.changed)
-  if (flags.contents !== undefined) {
+  if (flags.contents !== undefined && flags.dryRun !== true) {
     const contents = await readContents({ ...rootOptions(flags), package: images[0]?.[1] ?? '' })
     writeFileSync(pathOf(flags.contents), contents)
   }
@@ -102,7 +112,7 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
 }
 
 function mergeOptions(flags: MergeFlags) {
-  const { replaces, shareIdentical, durability, digest, metadata, stripComponents } = flags
+  const { replaces, shareIdentical, durability, digest, metadata, stripComponents, concatenated, dryRun } = flags
   const texts = (values: readonly Name[] | undefined) => values?.map(textOf)
   const listChanged = flags.changed !== undefined
   const globs = {
@@ -122,14 +132,22 @@ function mergeOptions(flags: MergeFlags) {
     digest,
     metadata,
     stripComponents,
+    concatenated,
+    format: flags.format,
+    integrity: flags.integrity,
+    manifest: flags.manifest && pathOf(flags.manifest),
+    noDevices: flags.devices === false ? true : undefined,
+    noSetId: flags.setid === false ? true : undefined,
+    dryRun,
   }
   return { ...rootOptions(flags), ...given(options) }
 }
 
 /** What is said of one package only goes with one image only. */
 function imagesAndNames(words: readonly Name[], flags: MergeFlags, command: Command): [Name, Name][] {
-  const single = flags.package !== undefined ? '--package' : flags.contents !== undefined ? '--contents' : undefined
-  if (words.length > 1 && single !== undefined) command.error(`error: ${single} is for a single image`)
+  const singles = ['package', 'contents', 'integrity', 'manifest'] as const
+  const single = singles.find((name) => flags[name] !== undefined)
+  if (words.length > 1 && single !== undefined) command.error(`error: --${single} is for a single image`)
   return words.map((image) => imageAndName(image, flags.package))
 }
 
@@ -139,7 +157,7 @@ function imageAndName(image: Name, given: Name | undefined): [Name, Name] {
   const equals = image.lastIndexOf('=')
   if (equals > image.lastIndexOf('/')) return [image.slice(0, equals), image.slice(equals + 1)]
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
-  return [image, base.replace(/\.(tar|tgz|tar\.gz)$/, '')]
+  return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
 }
 
 /** Writes the list of changed names, where it was asked for. */
@@ -150,16 +168,17 @@ export function writeChanged({ changed }: { changed?: Uint8Array }, file: Name |
 function printMerge({ changed: _, ...report }: MergeReport, phases: PhaseTimes, flags: MergeFlags): void {
   if (flags.json) return printEvent('merge', { ...report, phases })
   if (flags.quiet) return
+  const verb = flags.dryRun ? 'would be merged' : 'merged'
   for (const { package: name, entries, counts } of report.packages) {
-    print(`${name} merged: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`)
+    print(`${name} ${verb}: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`)
   }
   const removed = (counts: MergeReport['counts']) => counts.remove ?? 0
   const replaced = removed(report.counts) - report.packages.reduce((sum, { counts }) => sum + removed(counts), 0)
-  if (replaced > 0) printDetail(`${replaced} names of replaced packages removed`)
+  if (replaced > 0) printDetail(`${replaced} names of replaced packages ${flags.dryRun ? 'would go' : 'removed'}`)
   printDetail(describeBytes(report.bytesByMethod, report.holes))
   if (report.recovered !== undefined && report.recovered.action !== 'nothing') {
     print(`  an earlier transaction was recovered first: ${report.recovered.action}`)
   }
   printRemarks(report)
-  printDetail(describePhases(phases))
+  if (flags.dryRun !== true) printDetail(describePhases(phases))
 }

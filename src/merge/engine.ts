@@ -1,5 +1,6 @@
 // The operations on a root that the engine's thread is asked for by name.
 
+export { readArchiveRecord } from './archive/listArchive.ts'
 export { formatContents } from './contents.ts'
 export { importPackages } from './import/importEngine.ts'
 export {
@@ -9,6 +10,6 @@ export {
   readRecordText,
   recoverRootNow,
 } from './inspectEngine.ts'
-export { mergeImages, planImages } from './mergeEngine.ts'
-export { planUnmerge, unmergePackages } from './unmergeEngine.ts'
+export { mergeImages } from './mergeEngine.ts'
+export { unmergePackages } from './unmergeEngine.ts'
 export { verifyPackages, verifyShare } from './verifyEngine.ts'

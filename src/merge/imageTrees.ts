@@ -5,6 +5,7 @@ import { metadataPolicy } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { AT_FDCWD, displayName, type Kernel, type Name, toName } from '../sys/index.ts'
 import { accountsAt } from './accounts.ts'
+import { standardInput } from './archive/archiveFile.ts'
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
@@ -14,7 +15,7 @@ import type { PackageImage } from './plan.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
 import type { SelectionOptions } from './selection.ts'
-import { type Access, stateName } from './session.ts'
+import { stateName } from './session.ts'
 import { State } from './state.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
@@ -29,6 +30,8 @@ const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & Archi
   'noDevices',
   'noSetId',
   'limits',
+  'integrity',
+  'manifest',
   'concatenated',
 ])
 
@@ -38,6 +41,8 @@ export function imagesOf(options: MergeOptions): readonly ImageOptions[] {
   const images = options.images === undefined ? [options] : options.images.map((image) => ({ ...common, ...image }))
   if (images.length === 0) throw new InvalidArgumentError('there is no image to merge')
   const names = images.map((image) => checkPackageName(image.package))
+  if (images.filter(({ image }) => toName(image) === standardInput).length > 1)
+    throw new InvalidArgumentError('only one image can come from standard input')
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new InvalidArgumentError(`two images are both to become the package '${twice}'`)
   return images
@@ -59,13 +64,12 @@ export interface ImageTree {
 export async function withTrees<T>(
   engine: EngineContext,
   options: MergeOptions,
-  access: Access,
   use: (trees: readonly ImageTree[]) => T,
 ): Promise<T> {
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
-  const archives = images.filter(({ path }) => !isDirectory(engine.kernel, path))
+  const archives = images.filter(({ path }) => path === standardInput || !isDirectory(engine.kernel, path))
   if (archives.length === 0) return use(images)
-  const spool = openSpool(engine.kernel, options, access)
+  const spool = openSpool(engine.kernel, options)
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
     for (const archive of archives) unpacked.set(archive.options, await unpackImage(engine, options, spool, archive))
@@ -119,9 +123,9 @@ function originOf({ options, unpacked }: ImageTree): TreeOrigin {
   return options.mode === undefined ? {} : { mode: options.mode }
 }
 
-/** Where archives are unpacked: in the state directory, from where contents may be shared; who only plans stays outside. */
-function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool {
-  if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
+/** Where archives are unpacked: in the state directory, from where contents may be shared; a dry run stays outside. */
+function openSpool(kernel: Kernel, options: MergeOptions): Spool {
+  if (options.dryRun === true) return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
   const directory = new State(root, stateName(options)).make()
   removeAbandonedTrees(kernel, directory)

@@ -1,7 +1,6 @@
 // Access control lists as tar writes them (SCHILY.acl.*, the text form of acl(5)), made into the kernel's form.
 
-/** Whom a name in an ACL stands for; undefined when nobody knows. */
-export type FindAccount = (kind: 'user' | 'group', name: string) => number | undefined
+import type { Accounts } from '../accounts.ts'
 
 // struct posix_acl_xattr_header and _entry of linux/posix_acl_xattr.h, little endian: version (4 bytes), then tag (2),
 // permissions (2) and id (4) an entry.
@@ -22,12 +21,12 @@ interface AclEntry {
  *
  * @returns the word of the text that has no meaning, instead
  */
-export function parseAcl(text: string, find: FindAccount): Buffer | string {
+export function parseAcl(text: string, accounts: Accounts): Buffer | string {
   const entries: AclEntry[] = []
   for (const line of text.split(/[,\n]/)) {
     const word = line.replace(/#.*$/, '').trim()
     if (word === '') continue
-    const entry = parseEntry(word.replace(/^default:/, ''), find)
+    const entry = parseEntry(word.replace(/^default:/, ''), accounts)
     if (entry === undefined) return word
     entries.push(entry)
   }
@@ -43,7 +42,7 @@ export function parseAcl(text: string, find: FindAccount): Buffer | string {
   return bytes
 }
 
-function parseEntry(word: string, find: FindAccount): AclEntry | undefined {
+function parseEntry(word: string, accounts: Accounts): AclEntry | undefined {
   const fields = word.split(':')
   // `mask:rwx` and `other:rwx` may leave the empty name out.
   if (fields.length === 2) fields.splice(1, 0, '')
@@ -54,7 +53,7 @@ function parseEntry(word: string, find: FindAccount): AclEntry | undefined {
   const [ownTag, namedTag] = tags[kind]
   if (name === '') return { tag: ownTag, permissions, id: noId }
   if (kind !== 'user' && kind !== 'group') return undefined
-  const id = idOf(number ?? '') ?? idOf(name) ?? find(kind, name)
+  const id = idOf(number ?? '') ?? idOf(name) ?? (kind === 'user' ? accounts.uid(name) : accounts.gid(name))
   return id === undefined ? undefined : { tag: namedTag, permissions, id }
 }
 

@@ -33,7 +33,7 @@ export interface ArchiveFile extends Iterable<Buffer> {
  * @throws {InvalidArgumentError} when there is none
  */
 export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name): ArchiveFile {
-  const fd = path === standardInput ? 0 : openExisting(kernel, path)
+  const fd = path === standardInput ? 0 : openExisting(kernel, path, 'image')
   const isPipe = ['fifo', 'socket', 'character'].includes(kernel.fstat(fd).type)
   let bytesRead = 0
   function* chunks(): Generator<Buffer> {
@@ -70,11 +70,12 @@ function readSome(kernel: Kernel, fd: Fd, chunk: Buffer): number | undefined {
   }
 }
 
-function openExisting(kernel: Kernel, path: Name): Fd {
+/** Opens a file that the caller named. @throws {InvalidArgumentError} when there is none */
+export function openExisting(kernel: Kernel, path: Name, what: string): Fd {
   try {
     return kernel.openat(AT_FDCWD, path, O_RDONLY)
   } catch (error) {
     if (!isSyscallError(error, 'ENOENT')) throw error
-    throw new InvalidArgumentError(`the image '${displayName(path)}' does not exist`, { cause: error })
+    throw new InvalidArgumentError(`the ${what} '${displayName(path)}' does not exist`, { cause: error })
   }
 }

@@ -7,13 +7,24 @@ import { pacmanFormat } from '../formats/pacmanFormat.ts'
 import { rpmFormat } from '../formats/rpmFormat.ts'
 import { xpakFormat } from '../formats/xpakFormat.ts'
 import { ByteSource } from './byteSource.ts'
+import { debFormat } from './debFormat.ts'
 import { decompressed } from './decompression.ts'
 import type { Archive, Format, Head, Reading } from './format.ts'
+import { npmFormat } from './npmFormat.ts'
 import { tarFormat } from './tarFormat.ts'
 import { readTar } from './tarReader.ts'
 
 /** The formats in the order in which they are asked whether an archive is theirs; any tar is the last one's. */
-export const formats: readonly Format[] = [rpmFormat, apkFormat, pacmanFormat, gpkgFormat, xpakFormat, tarFormat]
+export const formats: readonly Format[] = [
+  rpmFormat,
+  debFormat,
+  apkFormat,
+  pacmanFormat,
+  gpkgFormat,
+  xpakFormat,
+  npmFormat,
+  tarFormat,
+]
 
 /** Bytes that formats are told by; long names before the first member are among them. */
 const headBytes = 64 * 1024

@@ -7,6 +7,8 @@ import { InvalidArgumentError, UnsafeEntryError } from '../errors.ts'
 export interface Limits {
   /** Bytes of all payloads, holes not counted. */
   readonly bytes: number
+  /** Bytes of all holes: they take no space, but their zeros are digested. */
+  readonly holes: number
   /** How many times its stored size an archive may unpack to, beyond the first mebibytes. */
   readonly ratio: number
   readonly members: number
@@ -17,6 +19,7 @@ export interface Limits {
 /** What is allowed unless the caller says otherwise; a whole Debian with its documentation has 400,000 members. */
 export const defaultLimits: Limits = {
   bytes: 2 ** 40,
+  holes: 2 ** 40,
   // xz makes 7,000 of 1 at most, deflate 1,032; real packages stay under 100.
   ratio: 1500,
   members: 4_000_000,
@@ -40,6 +43,7 @@ export class Allowance {
   /** Bytes of the archive that were read so far, as it is stored. */
   readonly #stored: () => number
   #bytes = 0
+  #holes = 0
   #members = 0
 
   constructor(limits: Limits, stored: () => number) {
@@ -60,5 +64,12 @@ export class Allowance {
     if (this.#bytes > bytes) throw new UnsafeEntryError(name, `brings more than the ${bytes} bytes that are allowed`)
     if (this.#bytes > ratioStartsAt && this.#bytes > ratio * this.#stored())
       throw new UnsafeEntryError(name, `unpacks to more than ${ratio} times the archive's own size`)
+  }
+
+  /** Counts a hole. @throws {UnsafeEntryError} */
+  hole(name: Name, length: number): void {
+    this.#holes += length
+    if (this.#holes > this.#limits.holes)
+      throw new UnsafeEntryError(name, `brings more than the ${this.#limits.holes} bytes of holes that are allowed`)
   }
 }

@@ -2,7 +2,8 @@
 
 import { accessAcl, defaultAcl, type Xattr } from '../../movefile/index.ts'
 import type { Name } from '../../sys/index.ts'
-import { type FindAccount, parseAcl } from './aclText.ts'
+import type { Accounts } from '../accounts.ts'
+import { parseAcl } from './aclText.ts'
 import type { PaxFacts } from './pax.ts'
 
 /** What a record is to a member: an attribute, or why it cannot be one. */
@@ -11,7 +12,7 @@ type Reading = Xattr | string
 /** How each kind of key is read, by its beginning; what follows that is `rest`. */
 const readers: readonly (readonly [
   prefix: string,
-  read: (rest: string, value: Buffer, find: FindAccount) => Reading,
+  read: (rest: string, value: Buffer, accounts: Accounts) => Reading,
 ])[] = [
   // GNU tar, star, Python: the value as it is.
   ['SCHILY.xattr.', (rest, value) => ({ name: rest, value })],
@@ -22,8 +23,8 @@ const readers: readonly (readonly [
     'RHT.security.selinux',
     (_, value) => ({ name: 'security.selinux', value: Buffer.concat([value, Buffer.alloc(1)]) }),
   ],
-  ['SCHILY.acl.access', (_, value, find) => readAcl(accessAcl, value, find)],
-  ['SCHILY.acl.default', (_, value, find) => readAcl(defaultAcl, value, find)],
+  ['SCHILY.acl.access', (_, value, accounts) => readAcl(accessAcl, value, accounts)],
+  ['SCHILY.acl.default', (_, value, accounts) => readAcl(defaultAcl, value, accounts)],
   ['SCHILY.acl.ace', () => 'an NFSv4 ACL, which Linux has no place for'],
 ]
 
@@ -32,12 +33,12 @@ const readers: readonly (readonly [
  *
  * @returns why one of them cannot be kept, instead
  */
-export function paxXattrs(pax: PaxFacts, find: FindAccount): readonly Xattr[] | string {
+export function paxXattrs(pax: PaxFacts, accounts: Accounts): readonly Xattr[] | string {
   const found = new Map<Name, Xattr>()
   for (const [key, value] of pax.records) {
     const reader = readers.find(([prefix]) => key.startsWith(prefix))
     if (reader === undefined) continue
-    const reading = reader[1](key.slice(reader[0].length), value, find)
+    const reading = reader[1](key.slice(reader[0].length), value, accounts)
     if (typeof reading === 'string') return reading
     if (reading.name === '' || reading.name.includes('\0')) return `an attribute without a possible name: ${key}`
     found.set(reading.name, reading)
@@ -45,8 +46,8 @@ export function paxXattrs(pax: PaxFacts, find: FindAccount): readonly Xattr[] | 
   return [...found.values()]
 }
 
-function readAcl(name: Name, value: Buffer, find: FindAccount): Reading {
-  const acl = parseAcl(value.toString('latin1'), find)
+function readAcl(name: Name, value: Buffer, accounts: Accounts): Reading {
+  const acl = parseAcl(value.toString('latin1'), accounts)
   return typeof acl === 'string' ? `an ACL that means nothing here: '${acl}'` : { name, value: acl }
 }
 

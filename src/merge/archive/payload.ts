@@ -1,49 +1,52 @@
-// A member's payload into its file: the bytes where they belong, and holes where there are none.
+// A member's payload: the bytes where they belong, and holes where there are none.
 
+import type { Hash } from 'node:crypto'
 import type { Extent } from '../../filecopy/index.ts'
 import type { Fd, Kernel } from '../../sys/index.ts'
 import type { Member } from './member.ts'
 
-/** Something that sees every byte of a file in order, holes as zeros. */
-export interface Watcher {
-  update(bytes: Uint8Array): void
+/** What becomes of a payload, piece by piece in the order of the file. */
+export interface PayloadSink {
+  bytes(chunk: Buffer, position: number): void
+  hole?(length: number): void
+}
+
+/** Reads a payload to its end, chunk by chunk as the chunks come. @throws {CorruptImageError} when it ends early */
+export async function readPayload({ payload, size, extents, path }: Member, sink: PayloadSink): Promise<void> {
+  const pieces: readonly Extent[] = extents ?? (size > 0 ? [{ start: 0, end: size }] : [])
+  let position = 0
+  for (const { start, end } of pieces) {
+    if (start > position) sink.hole?.(start - position)
+    for (position = start; position < end; ) {
+      const chunk = await payload?.chunk(end - position)
+      if (chunk === undefined) throw payload?.cutShort() ?? new Error(`${path} has no payload`)
+      sink.bytes(chunk, position)
+      position += chunk.length
+    }
+  }
+  if (position < size) sink.hole?.(size - position)
+}
+
+/** Writes a payload to an empty file. `seen` sees every piece before it is written. */
+export async function writePayload(kernel: Kernel, fd: Fd, member: Member, seen: PayloadSink): Promise<void> {
+  let hasHoles = false
+  await readPayload(member, {
+    bytes(chunk, position) {
+      seen.bytes(chunk, position)
+      for (let written = 0; written < chunk.length; )
+        written += kernel.pwrite(fd, written === 0 ? chunk : chunk.subarray(written), position + written)
+    },
+    hole(length) {
+      hasHoles = true
+      seen.hole?.(length)
+    },
+  })
+  if (hasHoles) kernel.ftruncate(fd, member.size) // a hole at the end is there only once the size says so
 }
 
 const zeros = Buffer.alloc(64 * 1024)
 
-/**
- * Writes a payload to an empty file at its position 0, chunk by chunk as the chunks come.
- *
- * @param count  told of bytes before they are written, and of the holes
- */
-export async function writePayload(
-  kernel: Kernel,
-  fd: Fd,
-  member: Member,
-  count: (bytes: number) => void,
-  watcher: Watcher | undefined,
-): Promise<void> {
-  const { payload, size } = member
-  const extents: readonly Extent[] = member.extents ?? (size > 0 ? [{ start: 0, end: size }] : [])
-  let position = 0
-  for (const { start, end } of extents) {
-    watchHole(start - position, watcher)
-    for (position = start; position < end; ) {
-      const chunk = await payload?.chunk(end - position)
-      if (chunk === undefined) throw payload?.cutShort() ?? new Error(`${member.path} has no payload`)
-      count(chunk.length)
-      for (let written = 0; written < chunk.length; )
-        written += kernel.pwrite(fd, written === 0 ? chunk : chunk.subarray(written), position + written)
-      watcher?.update(chunk)
-      position += chunk.length
-    }
-  }
-  if (position === size) return
-  watchHole(size - position, watcher)
-  kernel.ftruncate(fd, size)
-}
-
-function watchHole(length: number, watcher: Watcher | undefined): void {
-  if (watcher === undefined) return
-  for (let left = length; left > 0; left -= zeros.length) watcher.update(zeros.subarray(0, left))
+/** Digests a hole as the zeros that it reads as. */
+export function digestHole(hash: Hash, length: number): void {
+  for (let left = length; left > 0; left -= zeros.length) hash.update(zeros.subarray(0, left))
 }

@@ -2,16 +2,17 @@
 
 import type { ByteSource } from './byteSource.ts'
 import type { Archive, Format, Head, Reading } from './format.ts'
+import { isHeader } from './tarHeader.ts'
 import { readTar } from './tarReader.ts'
 
 /** Any tar archive. */
 export const tarFormat: Format = {
   name: 'tar',
   reads: 'plain',
-  recognises: ({ firstPath, plain }: Head) => firstPath !== undefined || isEmpty(plain),
-  open: (source: ByteSource, { limits, concatenated }: Reading): Archive => ({
+  recognises: ({ plain }: Head) => isHeader(plain.subarray(0, 512)) || isEmpty(plain),
+  open: (source: ByteSource, reading: Reading): Archive => ({
     facts: {},
-    members: () => readTar(source, { headerBytes: limits.headerBytes, concatenated }),
+    members: () => readTar(source, { ...reading, headerBytes: reading.limits.headerBytes }),
   }),
 }
 

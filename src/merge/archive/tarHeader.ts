@@ -1,4 +1,4 @@
-// Header blocks of tar, decoded by tar-stream: checksum, numbers (octal and base-256), names and prefixes, GNU long names.
+// Header blocks of tar, decoded by tar-stream: checksum, names and their prefixes, GNU long names; numbers beside it.
 //
 // Only headers go through it. Payloads go round it, from the decompressor to the file: tar-stream makes a stream of
 // each, which costs more than writing a small file does, and it mistakes the extension blocks of GNU sparse files for
@@ -6,8 +6,8 @@
 
 import { extract, type Header } from 'tar-stream'
 
-/** A header as tar-stream decodes it; names are the latin1 strings of their bytes. */
-export type TarHeader = Header
+/** The names in a header, as the latin1 strings of their bytes. Numbers are read here: tar-stream's negative ones are off by one. */
+export type TarHeader = Pick<Header, 'name' | 'linkname' | 'uname' | 'gname'>
 
 /** Decodes header blocks one after the other; GNU long names count for the header that follows them. */
 export class HeaderDecoder {
@@ -68,6 +68,18 @@ export function readNumber(block: Buffer, start: number, length: number): number
   const bits = BigInt.asIntN(8 * length - 1, BigInt(`0x${field.toString('hex')}`))
   const value = Number(bits)
   return Number.isSafeInteger(value) ? value : Number.NaN
+}
+
+/** The numbers of a header block, NaN for each that is none. */
+export function numbersOf(block: Buffer): Record<'mode' | 'uid' | 'gid' | 'mtime' | 'major' | 'minor', number> {
+  return {
+    mode: readNumber(block, 100, 8),
+    uid: readNumber(block, 108, 8),
+    gid: readNumber(block, 116, 8),
+    mtime: readNumber(block, 136, 12),
+    major: readNumber(block, 329, 8),
+    minor: readNumber(block, 337, 8),
+  }
 }
 
 /** The size in a header block; NaN when it is none. */

@@ -4,13 +4,13 @@
 // a block. Two blocks of zeros end the archive.
 
 import type { Name } from '../../sys/index.ts'
-import type { FindAccount } from './aclText.ts'
+import { type Accounts, noAccounts } from '../accounts.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Member } from './member.ts'
 import { PaxFacts, type PaxRecords, parsePax } from './pax.ts'
 import { paxXattrs } from './paxAttributes.ts'
 import { isPossible, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
-import { HeaderDecoder, isHeader, sizeOf, type TarHeader } from './tarHeader.ts'
+import { HeaderDecoder, isHeader, numbersOf, sizeOf, type TarHeader } from './tarHeader.ts'
 
 /** How a tar is read. */
 export interface TarReading {
@@ -20,8 +20,8 @@ export interface TarReading {
   readonly concatenated?: boolean
   /** Whether the blocks of zeros at the end may be missing, as between the parts of an Alpine package. */
   readonly endless?: boolean
-  /** Who a name in an ACL is; nobody by default. */
-  readonly findAccount?: FindAccount
+  /** Who a name in an ACL is; nobody but root by default. */
+  readonly accounts?: Accounts
 }
 
 const blockBytes = 512
@@ -131,7 +131,7 @@ class TarReader {
     if (kind === undefined) throw fail(`a member of type '${type}', which no file can be`)
     const problem = description.problem
     if (problem !== undefined) throw fail(`its ${problem} is impossible`)
-    const xattrs = paxXattrs(pax, this.#reading.findAccount ?? (() => undefined))
+    const xattrs = paxXattrs(pax, this.#reading.accounts ?? noAccounts)
     if (typeof xattrs === 'string') throw fail(xattrs)
     const stored = description.storedBytes(type)
     const old = type === 'S' ? await readOldSparse(block, this.#source, this.#reading.headerBytes) : undefined
@@ -162,6 +162,7 @@ class Description {
   readonly #header: TarHeader
   readonly #block: Buffer
   readonly #pax: PaxFacts
+  readonly #numbers: ReturnType<typeof numbersOf>
   readonly #mtimeNs: bigint | null
 
   constructor(parts: { header: TarHeader; block: Buffer; pax: PaxFacts; kind: Member['type'] | undefined }) {
@@ -172,7 +173,9 @@ class Description {
     this.path = pax.text('GNU.sparse.name') ?? pax.text('path') ?? header.name
     // Before POSIX a slash at the end was all that told a directory.
     this.kind = kind === 'file' && this.path.endsWith('/') ? 'directory' : kind
-    this.#mtimeNs = pax.time('mtime') ?? timeOf(header)
+    this.#numbers = numbersOf(block)
+    const mtimeNs = pax.time('mtime')
+    this.#mtimeNs = mtimeNs === undefined ? nanoseconds(this.#numbers.mtime) : mtimeNs
   }
 
   /** Which part of it cannot be; undefined when all can. */
@@ -184,9 +187,9 @@ class Description {
       ['size', this.#storedSize >= 0],
       ['owner', isId(this.#uid)],
       ['group', isId(this.#gid)],
-      ['mode', Number.isInteger(this.#header.mode)],
+      ['mode', this.#numbers.mode >= 0],
       ['time', this.#mtimeNs !== null],
-      ['device', !this.#isDevice || [this.#header.devmajor, this.#header.devminor].every(isId)],
+      ['device', !this.#isDevice || [this.#numbers.major, this.#numbers.minor].every(isId)],
     ]
     return checks.find(([, holds]) => !holds)?.[0]
   }
@@ -204,7 +207,7 @@ class Description {
   }
 
   facts(xattrs: Member['xattrs'], map: SparseMap | undefined): Omit<Member, 'payload'> {
-    const { mode, devmajor, devminor } = this.#header
+    const { mode, major, minor } = this.#numbers
     return {
       path: this.path,
       type: this.kind ?? 'file',
@@ -215,7 +218,7 @@ class Description {
       mtimeNs: this.#mtimeNs ?? 0n,
       size: this.kind === 'file' ? (map?.size ?? this.#storedSize) : 0,
       ...(this.#isLink && this.#target !== undefined ? { target: this.#target } : {}),
-      ...(this.#isDevice ? { rdev: { major: devmajor, minor: devminor } } : {}),
+      ...(this.#isDevice ? { rdev: { major, minor } } : {}),
       xattrs,
       ...(map === undefined ? {} : { extents: map.extents }),
       ...this.#digest,
@@ -251,18 +254,17 @@ class Description {
   }
 
   get #uid(): number {
-    return this.#pax.number('uid') ?? this.#header.uid
+    return this.#pax.number('uid') ?? this.#numbers.uid
   }
 
   get #gid(): number {
-    return this.#pax.number('gid') ?? this.#header.gid
+    return this.#pax.number('gid') ?? this.#numbers.gid
   }
 }
 
-/** The header's time; null when it is none. */
-function timeOf({ mtime }: TarHeader): bigint | null {
-  const milliseconds = mtime.getTime()
-  return Number.isNaN(milliseconds) ? null : BigInt(Math.trunc(milliseconds / 1000)) * 1_000_000_000n
+/** Whole seconds as nanoseconds; null when they are no number. */
+function nanoseconds(seconds: number): bigint | null {
+  return Number.isNaN(seconds) ? null : BigInt(seconds) * 1_000_000_000n
 }
 
 function paddingOf(size: number): number {

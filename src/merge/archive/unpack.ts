@@ -1,12 +1,14 @@
 // Unpacking: an archive's members become objects of a hidden tree, which is then the image.
 
-import type { MetadataPolicy } from '../../movefile/index.ts'
-import type { CancelFlag, Kernel, Name } from '../../sys/index.ts'
+import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
+import { type CancelFlag, type Kernel, type Name, toName } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
-import { openArchiveFile } from './archiveFile.ts'
+import { readWhole } from '../state.ts'
+import { openArchiveFile, openExisting } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
 import type { PackageFacts } from './format.ts'
-import { openArchive } from './formats.ts'
+import { type OpenedArchive, openArchive } from './formats.ts'
+import { IntegrityCheck, Manifest, parseDigestList } from './integrity.ts'
 import { Allowance, type Limits, limitsOf } from './limits.ts'
 import { type Spool, UnpackedTree } from './unpackedTree.ts'
 import { Unpacker } from './unpacker.ts'
@@ -17,6 +19,10 @@ export interface ArchiveOptions {
   readonly format?: string
   /** Leading components taken off an archive's names; an npm package has one, `package/`. */
   readonly stripComponents?: number
+  /** What all bytes of the archive digest to, in the form of npm and of browsers: `sha512-…` in base64. */
+  readonly integrity?: string
+  /** A file of digests as sha256sum writes it: each file of the archive has to be in it, and to be as it says. */
+  readonly manifest?: string | Uint8Array
   /** Refuse devices. */
   readonly noDevices?: boolean
   /** Refuse set-id bits and capabilities. */
@@ -70,34 +76,57 @@ export async function unpackArchive(unpacking: Unpacking, archive: Name): Promis
   } catch (error) {
     tree.remove()
     throw error
+  } finally {
+    tree.root.close()
   }
 }
 
 async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
-  const { kernel, cancel, options } = unpacking
-  const limits = limitsOf(options.limits)
-  const file = openArchiveFile(kernel, cancel, path)
-  try {
-    const source = new ByteSource(path, file)
-    const reading = {
-      kernel,
-      cancel,
-      limits,
-      accounts: unpacking.accounts ?? noAccounts,
-      concatenated: options.concatenated ?? false,
-    }
-    const archive = await openArchive(source, reading, options.format)
+  const { kernel, options } = unpacking
+  const manifest = options.manifest === undefined ? undefined : readManifest(kernel, path, toName(options.manifest))
+  return withArchive(unpacking, path, async (archive, allowance) => {
     const unpacker = new Unpacker({
       ...unpacking,
       tree: tree.root,
-      allowance: new Allowance(limits, () => file.bytesRead),
+      allowance,
+      manifest,
       stripComponents: options.stripComponents ?? archive.format.stripComponents ?? 0,
     })
     for await (const member of archive.members()) await unpacker.add(member)
+    manifest?.finish()
     unpacker.finish()
     return { facts: archive.facts, digests: unpacker.digests }
+  })
+}
+
+/** What reading an archive needs; unpacking needs more. */
+export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'options' | 'accounts'>
+
+/** Opens an archive for `use`, which reads all its members; its integrity is checked afterwards. */
+export async function withArchive<T>(
+  { kernel, cancel, options, accounts }: ArchiveInput,
+  path: Name,
+  use: (archive: OpenedArchive, allowance: Allowance) => Promise<T>,
+): Promise<T> {
+  const limits = limitsOf(options.limits)
+  const integrity = options.integrity === undefined ? undefined : new IntegrityCheck(options.integrity)
+  const file = openArchiveFile(kernel, cancel, path)
+  try {
+    const source = new ByteSource(path, integrity?.watch(file) ?? file)
+    const concatenated = options.concatenated ?? false
+    const reading = { kernel, cancel, limits, concatenated, accounts: accounts ?? noAccounts }
+    const archive = await openArchive(source, reading, options.format)
+    const result = await use(archive, new Allowance(limits, () => file.bytesRead))
+    await source.drain()
+    integrity?.finish(path)
+    return result
   } finally {
-    tree.root.close()
     file.close()
   }
+}
+
+/** @throws {InvalidArgumentError} when there is no such file, or a line of it is no digest */
+function readManifest(kernel: Kernel, image: Name, path: Name): Manifest {
+  const fd = openExisting(kernel, path, 'list of digests')
+  return withDescriptor(kernel, fd, () => new Manifest(image, parseDigestList(readWhole(kernel, fd))))
 }

@@ -1,6 +1,5 @@
 // Makes an object of each member, in a tree that nobody else can reach, complete with everything that the member says.
 
-import { createHash, type Hash } from 'node:crypto'
 import {
   type Attributes,
   applyAttributes,
@@ -27,12 +26,14 @@ import {
   O_WRONLY,
   parentName,
 } from '../../sys/index.ts'
-import { CorruptImageError, UnsafeEntryError } from '../errors.ts'
+import { UnsafeEntryError } from '../errors.ts'
 import { makeDirectories, type Root } from '../root.ts'
+import type { Manifest } from './integrity.ts'
 import type { Allowance } from './limits.ts'
 import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
 import { writePayload } from './payload.ts'
+import { PayloadDigest } from './payloadDigest.ts'
 import type { ArchiveOptions } from './unpack.ts'
 
 /** What an unpacker works with. */
@@ -44,10 +45,13 @@ export interface UnpackerInput {
   readonly options: ArchiveOptions
   readonly allowance: Allowance
   readonly stripComponents: number
+  /** What the files have to be, by name. */
+  readonly manifest: Manifest | undefined
   readonly digests: boolean
   readonly onEntry: (bytes: number) => void
 }
 
+const tooLong = 'has a name or target that is longer than the file system allows'
 const createFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
 /** Fills one tree with the members of one archive. */
@@ -81,12 +85,7 @@ export class Unpacker {
     const name = memberName(member.path, stripComponents)
     allowance.member(member.path)
     this.#check(member)
-    try {
-      if (name !== '') await this.#make(name, member)
-    } catch (error) {
-      if (!isSyscallError(error, 'ENAMETOOLONG')) throw error
-      throw new UnsafeEntryError(member.path, 'has a name or target that is longer than the file system allows')
-    }
+    if (name !== '') await this.#make(name, member)
     onEntry(member.size)
   }
 
@@ -121,21 +120,31 @@ export class Unpacker {
     this.#directories.set(name, member)
   }
 
-  async #file(name: Name, member: Member): Promise<void> {
-    const { allowance, digests } = this.#input
-    const hash = digests || member.digest !== undefined ? new PayloadHash(digests, member) : undefined
+  async #file(name: Name, given: Member): Promise<void> {
+    const { allowance, digests, manifest } = this.#input
+    const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
+    const digest = new PayloadDigest(digests, member)
     const fd = this.#create(name, (directory, component) =>
       this.#kernel.openat(directory, component, createFlags, 0o600),
     )
     try {
-      await writePayload(this.#kernel, fd, member, (count) => allowance.bytes(member.path, count), hash)
+      await writePayload(this.#kernel, fd, member, {
+        bytes(chunk) {
+          allowance.bytes(member.path, chunk.length)
+          digest.bytes(chunk)
+        },
+        hole(length) {
+          allowance.hole(member.path, length)
+          digest.hole(length)
+        },
+      })
       this.#apply(fd, 'file', name, member)
     } catch (error) {
       quietly(() => this.#kernel.close(fd))
       throw error
     }
     this.#kernel.close(fd)
-    const sha256 = hash?.finish()
+    const sha256 = digest.finish()
     if (sha256 !== undefined) this.digests.set(name, sha256)
   }
 
@@ -192,6 +201,7 @@ export class Unpacker {
     try {
       return makeDirectories(this.#tree, parent).fd
     } catch (error) {
+      if (isSyscallError(error, 'ENAMETOOLONG')) throw new UnsafeEntryError(name, tooLong)
       if (!isSyscallError(error, 'ENOTDIR', 'EEXIST')) throw error
       throw new UnsafeEntryError(name, 'is inside a member that is no directory')
     }
@@ -204,6 +214,7 @@ export class Unpacker {
     try {
       return make(directory, component)
     } catch (error) {
+      if (isSyscallError(error, 'ENAMETOOLONG')) throw new UnsafeEntryError(name, tooLong)
       if (!isSyscallError(error, 'EEXIST')) throw error
     }
     if (this.#kernel.statat(directory, component).type === 'directory')
@@ -233,36 +244,5 @@ export class Unpacker {
     const owner = this.#isRoot ? { uid, gid } : { uid: this.#inherited.uid, gid: this.#inherited.gid }
     const kept = xattrs.length === 0 ? xattrs : xattrs.filter((xattr) => isCopied(xattr.name, type, policy))
     return { ...owner, mode, atimeNs: mtimeNs, mtimeNs, xattrs: kept }
-  }
-}
-
-/** What is computed of a payload on its way: our own digest, and the one that the archive promises. */
-class PayloadHash {
-  readonly #member: Member
-  readonly #own: Hash | undefined
-  readonly #promised: Hash | undefined
-
-  constructor(digests: boolean, member: Member) {
-    this.#member = member
-    const { digest } = member
-    this.#own = digests || digest?.algorithm === 'sha256' ? createHash('sha256') : undefined
-    this.#promised = digest === undefined || digest.algorithm === 'sha256' ? undefined : createHash(digest.algorithm)
-  }
-
-  update(bytes: Uint8Array): void {
-    this.#own?.update(bytes)
-    this.#promised?.update(bytes)
-  }
-
-  /** Our own digest. @throws {CorruptImageError} when the payload is not what the archive promised */
-  finish(): string | undefined {
-    const own = this.#own?.digest('hex')
-    const { digest, path, payload } = this.#member
-    const actual = this.#promised?.digest('hex') ?? own
-    if (digest !== undefined && actual !== digest.value) {
-      const reason = `its ${digest.algorithm} is ${actual}, not ${digest.value}`
-      throw new CorruptImageError(payload?.image ?? '', reason, { entry: path })
-    }
-    return own
   }
 }

@@ -1,0 +1,102 @@
+// Debian packages: an ar archive of a version, a tar about the package (control.tar) and a tar of its files (data.tar).
+
+import type { Name } from '../../sys/index.ts'
+import { arMagic, readAr } from './arReader.ts'
+import type { ByteSource } from './byteSource.ts'
+import { decompressed } from './decompression.ts'
+import type { Archive, Format, Head, PackageFacts, Reading } from './format.ts'
+import type { Digest, Member } from './member.ts'
+import { readTar } from './tarReader.ts'
+
+/** Bytes that one file about a package may have; the largest list of checksums in Debian has six million. */
+const mostControlBytes = 64 * 1024 * 1024
+
+/** Debian's .deb, of version 2. */
+export const debFormat: Format = {
+  name: 'deb',
+  reads: 'stored',
+  recognises: ({ stored }: Head) =>
+    stored.subarray(0, arMagic.length).equals(arMagic) && stored.toString('latin1', 8, 21) === 'debian-binary',
+  open: (source: ByteSource, reading: Reading) => new DebArchive(source, reading),
+}
+
+class DebArchive implements Archive {
+  facts: PackageFacts = {}
+  readonly #source: ByteSource
+  readonly #reading: Reading
+
+  constructor(source: ByteSource, reading: Reading) {
+    this.#source = source
+    this.#reading = reading
+  }
+
+  async *members(): AsyncGenerator<Member> {
+    const seen = new Set<string>()
+    for await (const { name, size, payload } of readAr(this.#source)) {
+      const [part = ''] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
+      if (part === 'debian-binary') await checkVersion(payload, size)
+      else if (part === 'control.tar') this.facts = await this.#readControl(payload)
+      else if (part === 'data.tar') yield* this.#readTar(payload)
+      seen.add(part)
+    }
+    for (const part of ['debian-binary', 'control.tar', 'data.tar'])
+      if (!seen.has(part)) throw this.#source.corrupt(`the package has no ${part}`)
+  }
+
+  async *#readTar(payload: ByteSource): AsyncGenerator<Member> {
+    const plain = await decompressed(payload)
+    const { limits, concatenated, accounts } = this.#reading
+    try {
+      yield* readTar(plain, { headerBytes: limits.headerBytes, concatenated, accounts })
+      await plain.drain()
+    } finally {
+      await plain.close()
+    }
+  }
+
+  async #readControl(payload: ByteSource): Promise<PackageFacts> {
+    const texts = new Map<Name, string>()
+    for await (const member of this.#readTar(payload)) {
+      const name = member.path.replace(/^\.\//, '')
+      if (!['control', 'conffiles', 'md5sums'].includes(name) || member.payload === undefined) continue
+      if (member.size > mostControlBytes) throw payload.corrupt('is too large', { entry: member.path })
+      texts.set(name, (await member.payload.take(member.size)).toString('latin1'))
+    }
+    const control = texts.get('control')
+    if (control === undefined) throw payload.corrupt('the package has no control file')
+    return factsOf(control, texts.get('conffiles') ?? '', texts.get('md5sums') ?? '')
+  }
+}
+
+async function checkVersion(payload: ByteSource, size: number): Promise<void> {
+  const version = (await payload.take(Math.min(size, 16))).toString('latin1')
+  if (!/^2\.[0-9]+\n/.test(version)) throw payload.corrupt(`a package of version '${version.trim()}', not 2.x`)
+}
+
+function factsOf(control: string, conffiles: string, md5sums: string): PackageFacts {
+  const field = (name: string) => new RegExp(`^${name}:[ \t]*(.*)$`, 'im').exec(control)?.[1]?.trim()
+  const packageName = field('Package')
+  const version = field('Version')
+  return {
+    ...(packageName === undefined ? {} : { packageName }),
+    ...(version === undefined ? {} : { version }),
+    configFiles: conffilesOf(conffiles),
+    digests: digestsOf(md5sums),
+  }
+}
+
+/** One absolute path a line; a line with a flag (remove-on-upgrade) is of a file that the package no longer has. */
+function conffilesOf(text: string): Name[] {
+  const lines = text.split('\n').map((line) => line.trimEnd())
+  return lines.filter((line) => line.startsWith('/')).map((line) => line.replace(/^\/+/, ''))
+}
+
+function digestsOf(text: string): ReadonlyMap<Name, Digest> {
+  const digests = new Map<Name, Digest>()
+  for (const line of text.split('\n')) {
+    const match = /^([0-9a-f]{32}) [ *](.+)$/.exec(line)
+    if (match !== null)
+      digests.set((match[2] as string).replace(/^\.?\/+/, ''), { algorithm: 'md5', value: match[1] as string })
+  }
+  return digests
+}

@@ -1,0 +1,72 @@
+// What an archive would bring, as entries of a record: read to its end, nothing written anywhere.
+
+import type { EngineContext } from '../../sys/engineThread.ts'
+import { type Name, toName } from '../../sys/index.ts'
+import type { RecordedEntry } from '../entry.ts'
+import { UnsafeEntryError } from '../errors.ts'
+import { recordBytes } from '../record.ts'
+import type { Allowance } from './limits.ts'
+import type { Member } from './member.ts'
+import { memberName } from './memberName.ts'
+import { readPayload } from './payload.ts'
+import { PayloadDigest } from './payloadDigest.ts'
+import { type ArchiveOptions, withArchive } from './unpack.ts'
+
+/** Options of readArchive(). */
+export interface ReadArchiveOptions extends ArchiveOptions {
+  /** The archive; `-` is standard input. */
+  readonly image: string | Uint8Array
+  /** The name in the record; `archive` by default. */
+  readonly package?: string
+}
+
+/** What the archive would be recorded as, in mtree format: its last member of each name, in order of names. */
+export async function readArchiveRecord(engine: EngineContext, options: ReadArchiveOptions): Promise<Uint8Array> {
+  const input = { kernel: engine.kernel, cancel: engine.cancel, options }
+  return withArchive(input, toName(options.image), async (archive, allowance) => {
+    const strip = options.stripComponents ?? archive.format.stripComponents ?? 0
+    const entries = new Map<Name, RecordedEntry>()
+    for await (const member of archive.members()) {
+      engine.cancel.check()
+      const name = memberName(member.path, strip)
+      allowance.member(member.path)
+      if (name !== '') entries.set(name, await entryOf(name, member, { entries, strip, allowance }))
+    }
+    const sorted = [...entries.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
+    const packageName = options.package ?? archive.facts.packageName ?? 'archive'
+    return Buffer.concat([...recordBytes({ packageName, entries: sorted })])
+  })
+}
+
+interface Known {
+  readonly entries: ReadonlyMap<Name, RecordedEntry>
+  readonly strip: number
+  readonly allowance: Allowance
+}
+
+async function entryOf(name: Name, member: Member, { entries, strip, allowance }: Known): Promise<RecordedEntry> {
+  const { path, type, uid, gid, mode, mtimeNs, size, target, rdev, xattrs } = member
+  if (type === 'link') {
+    const first = entries.get(memberName(target ?? '', strip))
+    if (first === undefined) throw new UnsafeEntryError(path, `is a link to '${target}', which is no earlier member`)
+    return { ...first, name, linkTo: first.linkTo ?? first.name }
+  }
+  const digest = new PayloadDigest(true, member)
+  await readPayload(member, {
+    bytes(chunk) {
+      allowance.bytes(path, chunk.length)
+      digest.bytes(chunk)
+    },
+    hole(length) {
+      allowance.hole(path, length)
+      digest.hole(length)
+    },
+  })
+  const sha256 = type === 'file' ? digest.finish() : undefined
+  return {
+    ...{ name, type, uid, gid, mode, mtimeNs, size, xattrs },
+    ...(target === undefined ? {} : { target }),
+    ...(rdev === undefined ? {} : { rdev }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+  }
+}
