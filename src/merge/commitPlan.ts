@@ -10,7 +10,7 @@ import { entriesOf, type Plan } from './plan.ts'
 import { recordBytes } from './record.ts'
 import { directoriesOf } from './removalSteps.ts'
 import { makeDirectories } from './root.ts'
-import { stagePlan } from './stage.ts'
+import { type StageInput, stagePlan } from './stage.ts'
 import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { runTransaction, type StagedStep } from './transaction.ts'
@@ -29,7 +29,10 @@ export function commitPlan(
   const directories = [...directoriesOf(plan), ...own, ...others.flatMap((name) => recordDirectories(session, name))]
   const expected = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
-  const stage = (area: StagingArea, journal: Journal) => stageAll(merging, plan, { area, journal, totals, replaced })
+  const splits: string[] = []
+  const note = (text: string) => void splits.push(text)
+  const stage = (area: StagingArea, journal: Journal) =>
+    stageAll(merging, plan, { area, journal, totals, replaced, note })
   meter.expect(expected)
   const { id, leftOvers, notes } = runTransaction(
     state,
@@ -37,7 +40,7 @@ export function commitPlan(
     options.durability ?? 'transaction',
     (phase) => meter.enter(phase),
   )
-  return { ...totals, transaction: id, leftOvers, notes }
+  return { ...totals, transaction: id, leftOvers, notes: [...notes, ...splits] }
 }
 
 /** The packages that are replaced by others, and so lose their records. */
@@ -55,7 +58,8 @@ function stageAll(
     journal,
     totals,
     replaced,
-  }: { area: StagingArea; journal: Journal; totals: CopyTotals; replaced: readonly string[] },
+    note,
+  }: Pick<StageInput, 'totals' | 'note'> & { area: StagingArea; journal: Journal; replaced: readonly string[] },
 ): StagedStep[] {
   const { root, state } = session
   const going = new Set([...plan.packages.map(({ packageName }) => packageName), ...replaced])
@@ -67,6 +71,7 @@ function stageAll(
     beforeEntry: () => engine.cancel.check(),
     onEntry: (bytes: number) => meter.addEntry(bytes),
     tellCopy: engine.tellCopy,
+    note,
   }
   const { steps, recordedOf } = stagePlan(input, plan, area, journal)
   const write = (packageName: string, bytes: Iterable<Buffer>) =>

@@ -34,6 +34,8 @@ export interface StageInput {
   readonly onEntry: (bytes: number) => void
   /** Told how the contents of each file came over, where somebody listens. */
   readonly tellCopy?: EngineContext['tellCopy']
+  /** Told what could not be done as the image has it. */
+  readonly note: (text: string) => void
 }
 
 /** What staging made of a plan. */
@@ -221,6 +223,7 @@ class Staging {
       const first = this.#stagedNames.get(planned.linkedTo ?? '')
       if (first === undefined || !this.#tryLink(this.#place(first), this.#place(stagedName))) {
         const { linkTo: _, ...entry } = planned.entry
+        this.#input.note(`'${displayName(entry.name)}' became an object of its own: it cannot be linked to the others`)
         this.#copyOne({ planned: { ...planned, entry }, stagedName })
       } else {
         this.#records.addLink(planned)
