@@ -5,13 +5,14 @@
 // process fsyncs files at random meanwhile. Not shown: sectors that are torn within 4096 bytes, and disks that lie.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Kernel } from '../../src/sys/index.ts'
 import type { Disk } from '../support/disks.ts'
 import { seed, seeded } from '../support/seeded.ts'
 import { cutCloned, cutLogged, type Outcomes } from './cutting.ts'
 import { tell } from './outcome.ts'
-import { scenarioOf } from './scenarios.ts'
+import { type Scenario, scenarioOf } from './scenarios.ts'
 
 const full = process.env.ROOTMERGE_TEST_FULL !== undefined
 const random = seeded(seed)
@@ -35,8 +36,25 @@ const machines: Readonly<Record<string, readonly Disk[]>> = {
   ],
 }
 
+/** More than are flushed one by one: whole file systems are flushed then. */
+const manyFiles: Scenario = {
+  ...scenarioOf('a fresh merge'),
+  title: 'a fresh merge of many files',
+  async prepare(directory) {
+    await scenarioOf('a fresh merge').prepare(directory)
+    for (let n = 0; n < 90; n++) writeFile(join(directory, `one/usr/share/many/${n % 7}/${n}`), `${n} `.repeat(n * 40))
+  },
+}
+
+function writeFile(path: string, text: string): void {
+  mkdirSync(join(path, '..'), { recursive: true })
+  writeFileSync(path, text)
+}
+
 const upgrade = 'an upgrade with removals and changes of type'
-const operations = full ? ['a fresh merge', 'a merge over existing files', upgrade, 'an unmerge'] : [upgrade]
+const operations = full
+  ? [...['a fresh merge', 'a merge over existing files', upgrade, 'an unmerge'].map(scenarioOf), manyFiles]
+  : [scenarioOf(upgrade), manyFiles]
 const suffering = full ? Object.keys(machines) : ['ext4', 'the record on xfs, the payload on btrfs']
 const honest = (kernel: Kernel) => kernel
 
@@ -68,12 +86,13 @@ describe('a merge whose power is cut', function () {
 
   for (const machine of suffering) {
     const disks = machines[machine] ?? []
-    for (const title of operations) {
-      const operation = { scenario: scenarioOf(title), disks, around: honest }
-      it(`in ${title} is before or after, whatever was not flushed [${machine}]`, async () =>
+    for (const scenario of operations) {
+      const operation = { scenario, disks, around: honest }
+      it(`in ${scenario.title} is before or after, whatever was not flushed [${machine}]`, async () =>
         settle('cuts with a part of what was not flushed', await cutLogged(operation, full ? 24 : 5, random)))
       if (!full && machine !== 'ext4') continue
-      it(`in ${title} is before or after [${machine}]`, async () => settle('clones', await cutCloned(operation)))
+      it(`in ${scenario.title} is before or after [${machine}]`, async () =>
+        settle('clones', await cutCloned(operation)))
     }
   }
 
