@@ -8,7 +8,10 @@ import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 
-type Format = 'paths' | 'mtree' | 'contents'
+/** What --format takes, beside the names alone. */
+const formats = ['paths', 'mtree', 'contents', 'dpkg-list', 'dpkg-md5sums', 'pacman-files', 'pacman-mtree'] as const
+
+type Format = (typeof formats)[number]
 
 /** rootmerge list */
 export function listCommand(): Command {
@@ -16,21 +19,21 @@ export function listCommand(): Command {
     .description('List the packages of a root, or what one of them owns.')
     .argument('[name]', "a package's name")
     .addOption(
-      new Option('--format <format>', "paths, the record itself, or Portage's CONTENTS")
-        .choices(['paths', 'mtree', 'contents'])
+      new Option('--format <format>', "names, the record itself, or a file of Portage's, dpkg's or pacman's database")
+        .choices(formats)
         .default('paths'),
     )
     .option('--archive <file>', 'list, in mtree format, what an archive would bring instead; - is standard input')
     .action(async (name: Name | undefined, flags: RootFlags & { format: Format; archive?: Name }) => {
       if (flags.archive !== undefined) return printArchive(flags.archive, name)
       if (name === undefined) return printPackages(flags)
-      const { listEntries, readContents, readRecord } = await import('../merge/index.ts')
-      if (flags.format !== 'paths') {
-        const read = flags.format === 'mtree' ? readRecord : readContents
-        process.stdout.write(await read({ ...rootOptions(flags), package: name }))
-        return
-      }
-      for (const entry of await listEntries({ ...rootOptions(flags), package: name })) {
+      const { exportRecord, listEntries, readContents, readRecord } = await import('../merge/index.ts')
+      const options = { ...rootOptions(flags), package: name }
+      const { format } = flags
+      if (format === 'mtree') return void process.stdout.write(await readRecord(options))
+      if (format === 'contents') return void process.stdout.write(await readContents(options))
+      if (format !== 'paths') return void process.stdout.write(await exportRecord({ ...options, format }))
+      for (const entry of await listEntries(options)) {
         if (flags.json) printEvent('entry', entry)
         else print(`/${entry.name}`)
       }

@@ -1,28 +1,13 @@
 // A package's record in Portage's CONTENTS format: a line an entry, no escapes, md5 and whole seconds.
 
-import { createHash } from 'node:crypto'
-import { withDescriptor } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
-import {
-  baseName,
-  displayName,
-  type FileType,
-  type Name,
-  nameBytes,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_RDONLY,
-  parentName,
-  tryOpenat,
-} from '../sys/index.ts'
-import { digestOf } from './compareRecorded.ts'
+import { displayName, type FileType, type Name, nameBytes } from '../sys/index.ts'
 import type { EntryFacts, RecordedEntry } from './entry.ts'
 import { type Inexpressible, InexpressibleError } from './errors.ts'
 import { withLiveFacts } from './liveFacts.ts'
 import { checkRecordedName } from './packageName.ts'
-import type { Root } from './root.ts'
+import { recordedMd5 } from './recordedMd5.ts'
 import { type RootOptions, reading } from './session.ts'
-import { chunksOf } from './state.ts'
 
 /** How Portage calls each type; it has no word for a socket, which it never merges. */
 const words: Readonly<Record<FileType, string | undefined>> = {
@@ -78,7 +63,7 @@ export function formatContents(engine: EngineContext, options: RootOptions & { r
     const changed: Inexpressible[] = []
     const lines = entries.map((entry) => {
       engine.cancel.check()
-      const md5 = entry.type === 'file' ? md5Of(root, entry) : ''
+      const md5 = entry.type === 'file' ? recordedMd5(root, entry) : ''
       if (md5 === undefined) changed.push({ name: displayName(entry.name), reason: 'the file is not as recorded' })
       return `${lineOf(entry, md5 ?? '')}\n`
     })
@@ -92,24 +77,4 @@ function lineOf({ name, type, target, mtimeNs }: RecordedEntry, md5: string): st
   const seconds = mtimeNs / 1_000_000_000n
   if (type === 'file') return `${start} ${md5} ${seconds}`
   return type === 'symlink' ? `${start} -> ${target} ${seconds}` : start
-}
-
-/** md5 of a live file whose contents are the recorded ones; without a digest in the record, size and time tell. */
-function md5Of(root: Root, entry: RecordedEntry): string | undefined {
-  const { kernel } = root
-  const parent = root.findDirectory(parentName(entry.name))
-  const fd = parent && tryOpenat(kernel, parent.fd, baseName(entry.name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-  if (fd === undefined) return undefined
-  return withDescriptor(kernel, fd, () => {
-    const stat = kernel.fstat(fd)
-    const recorded = digestOf(entry)
-    if (stat.type !== 'file' || stat.size !== entry.size) return undefined
-    if (recorded === undefined && stat.mtimeNs !== entry.mtimeNs) return undefined
-    const [md5, other] = [createHash('md5'), recorded && createHash(recorded.algorithm)]
-    for (const chunk of chunksOf(kernel, fd)) {
-      md5.update(chunk)
-      other?.update(chunk)
-    }
-    return other === undefined || other.digest('hex').startsWith(recorded?.value ?? '') ? md5.digest('hex') : undefined
-  })
 }

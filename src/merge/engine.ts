@@ -2,6 +2,7 @@
 
 export { readArchiveRecord } from './archive/listArchive.ts'
 export { formatContents } from './contents.ts'
+export { exportRecord } from './exportRecord.ts'
 export { importPackages } from './import/importEngine.ts'
 export {
   findOwners,

@@ -236,14 +236,14 @@ export interface Inexpressible {
   readonly reason: string
 }
 
-/** Portage's CONTENTS cannot say all of a package: every name is listed. */
+/** Another installer's format cannot say all of a package: every name is listed. */
 export class InexpressibleError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_INEXPRESSIBLE'
   readonly names: readonly Inexpressible[]
 
-  constructor(packageName: string, names: readonly Inexpressible[]) {
+  constructor(packageName: string, names: readonly Inexpressible[], format = 'CONTENTS') {
     const lines = names.map(({ name, reason }) => `  ${name}: ${reason}`)
-    super(`${packageName}: CONTENTS cannot have ${names.length} of its names:\n${lines.join('\n')}`, {
+    super(`${packageName}: ${format} cannot have ${names.length} of its names:\n${lines.join('\n')}`, {
       hint: 'Nothing was changed. `rootmerge list NAME --format mtree` can say everything.',
     })
     this.names = names

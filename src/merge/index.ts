@@ -7,6 +7,7 @@ import { callEngine } from '../sys/engineThread.ts'
 import { publish } from '../sys/index.ts'
 import type { ReadArchiveOptions } from './archive/listArchive.ts'
 import { mergeErrors } from './errors.ts'
+import type { ExportOptions } from './exportRecord.ts'
 import type { ImportOptions, ImportReport } from './import/importOptions.ts'
 import type {
   ListedEntry,
@@ -28,6 +29,7 @@ export { MountPointError } from '../movefile/index.ts'
 export type { ReadArchiveOptions } from './archive/listArchive.ts'
 export { type Difference, differences } from './compareRecorded.ts'
 export * from './errors.ts'
+export type { ExportFormat, ExportOptions } from './exportRecord.ts'
 export type { ImportOptions, ImportReport } from './import/importOptions.ts'
 export type { KeptName } from './obsolete.ts'
 export type * from './options.ts'
@@ -123,6 +125,16 @@ export function readContents(options: RootOptions & { readonly package: string }
  */
 export function readArchive(options: ReadArchiveOptions & Watching): Promise<Uint8Array> {
   return call('readArchiveRecord', options)
+}
+
+/**
+ * A package's record as a file of dpkg's or pacman's database, so that their tools can list and verify it.
+ *
+ * @throws {UnknownPackageError}
+ * @throws {InexpressibleError} with every name that the format cannot have, or whose file is not as recorded
+ */
+export function exportRecord(options: ExportOptions): Promise<Uint8Array> {
+  return call('exportRecord', options)
 }
 
 /**
