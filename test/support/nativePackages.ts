@@ -15,6 +15,8 @@ export interface NativePackage {
   readonly tree: string
   /** Absolute paths of configuration files. */
   readonly config?: readonly string[]
+  /** Whether the md5 sums of a Debian package are to be zeros. */
+  readonly forgeSums?: boolean
 }
 
 /** A format's own tools. */
@@ -90,7 +92,8 @@ export const dpkgTools: NativeTools & { divert(root: string, from: string, to: s
             .update(fs.readFileSync(join(top, name)))
             .digest('hex')}  ${name}\n`,
       )
-    fs.writeFileSync(join(control, 'md5sums'), sums.join(''))
+    const text = given.forgeSums === true ? sums.join('').replace(/^\w{32}/gm, '0'.repeat(32)) : sums.join('')
+    fs.writeFileSync(join(control, 'md5sums'), text)
     const file = join(directory, `${plain}_${given.version ?? '1'}_${architecture}.deb`)
     run('dpkg-deb', ['-Zgzip', '--build', top, file])
     return file

@@ -36,11 +36,21 @@ class DebArchive implements Archive {
       const [part = ''] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
       if (part === 'debian-binary') await checkVersion(payload, size)
       else if (part === 'control.tar') this.facts = await this.#readControl(payload)
-      else if (part === 'data.tar') yield* this.#readTar(payload)
+      else if (part === 'data.tar') yield* this.#readData(payload, seen)
       seen.add(part)
     }
     for (const part of ['debian-binary', 'control.tar', 'data.tar'])
       if (!seen.has(part)) throw this.#source.corrupt(`the package has no ${part}`)
+  }
+
+  /** The files, each with the md5 sum that the package promises of it; a conffile has none there. */
+  async *#readData(payload: ByteSource, seen: ReadonlySet<string>): AsyncGenerator<Member> {
+    if (!seen.has('control.tar')) throw payload.corrupt('data.tar comes before control.tar')
+    for await (const member of this.#readTar(payload)) {
+      const isFile = member.type === 'file'
+      const digest = isFile ? this.facts.digests?.get(member.path.replace(/^(\.?\/)+/, '')) : undefined
+      yield digest === undefined ? member : { ...member, digest }
+    }
   }
 
   async *#readTar(payload: ByteSource): AsyncGenerator<Member> {

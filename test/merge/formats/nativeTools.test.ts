@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { merge, verify } from '../../../src/merge/index.ts'
+import { CorruptImageError, merge, verify } from '../../../src/merge/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
-import { needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
+import { dpkgTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 
 /** Whole seconds: rpm knows no others, and pacman's own tools write none. */
@@ -59,6 +59,33 @@ describe('a merged root equals what the own tool installs', function () {
   this.timeout(120_000)
   before(function () {
     if (process.getuid?.() !== 0) this.skip()
+  })
+
+  it('dpkg, of a package of dpkg-deb', function () {
+    needCommands(this, dpkgTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      // dpkg's packages have no attributes, and their tools no eye for a root's own groups.
+      const file = dpkgTools.pack(directory, {
+        name: 'tool',
+        tree: tree.replace(/ cap=\S+/, ''),
+        config: ['/etc/tool.conf'],
+      })
+      dpkgTools.install(theirs, file)
+      await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      assert.deepEqual(differences(ours, theirs), [])
+      assert.deepEqual(await verify({ root: ours }), [])
+    })
+  })
+
+  it('dpkg-deb, whose md5 sums are held to', function () {
+    needCommands(this, dpkgTools.commands)
+    return withRoots(async (_, ours, directory) => {
+      const file = dpkgTools.pack(directory, { name: 'tool', tree: 'f /usr/tool "x"', forgeSums: true })
+      const refused = (error: unknown) =>
+        error instanceof CorruptImageError && /md5 is .*, not 0{32}/.test(error.message)
+      await assert.rejects(merge({ root: ours, image: file, package: 'tool', durability: 'none' }), refused)
+      assert.ok(!fs.existsSync(join(ours, 'usr')))
+    })
   })
 
   it('pacman, of a package as makepkg makes it', function () {
