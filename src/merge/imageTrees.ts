@@ -9,6 +9,7 @@ import { standardInput } from './archive/archiveFile.ts'
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
+import { ociFormat } from './formats/ociImage.ts'
 import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
 import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
@@ -67,7 +68,7 @@ export async function withTrees<T>(
   use: (trees: readonly ImageTree[]) => T,
 ): Promise<T> {
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
-  const archives = images.filter(({ path }) => path === standardInput || !isDirectory(engine.kernel, path))
+  const archives = images.filter((image) => isArchive(engine.kernel, image))
   if (archives.length === 0) return use(images)
   const spool = openSpool(engine.kernel, options)
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
@@ -130,6 +131,11 @@ function openSpool(kernel: Kernel, options: MergeOptions): Spool {
   const directory = new State(root, stateName(options)).make()
   removeAbandonedTrees(kernel, directory)
   return { root, name: directory.name }
+}
+
+/** Of directories only a container image's layout is one, which has to be asked for: any tree may look like it. */
+function isArchive(kernel: Kernel, { path, options }: ImageTree): boolean {
+  return path === standardInput || options.format === ociFormat.name || !isDirectory(kernel, path)
 }
 
 function isDirectory(kernel: Kernel, path: Name): boolean {

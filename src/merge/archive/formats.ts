@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from '../errors.ts'
 import { apkFormat } from '../formats/apkFormat.ts'
 import { gpkgFormat } from '../formats/gpkgFormat.ts'
+import { ociFormat } from '../formats/ociImage.ts'
 import { pacmanFormat } from '../formats/pacmanFormat.ts'
 import { rpmFormat } from '../formats/rpmFormat.ts'
 import { xpakFormat } from '../formats/xpakFormat.ts'
@@ -22,6 +23,7 @@ export const formats: readonly Format[] = [
   pacmanFormat,
   gpkgFormat,
   xpakFormat,
+  ociFormat,
   npmFormat,
   tarFormat,
 ]

@@ -3,10 +3,11 @@
 import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
 import { type CancelFlag, type Kernel, type Name, toName } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
+import { ociFormat, openOciImage } from '../formats/ociImage.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
-import type { PackageFacts } from './format.ts'
+import type { PackageFacts, Reading } from './format.ts'
 import { type OpenedArchive, openArchive } from './formats.ts'
 import { IntegrityCheck, Manifest, parseDigestList } from './integrity.ts'
 import { Allowance, type Limits, limitsOf } from './limits.ts'
@@ -110,11 +111,12 @@ export async function withArchive<T>(
 ): Promise<T> {
   const limits = limitsOf(options.limits)
   const integrity = options.integrity === undefined ? undefined : new IntegrityCheck(options.integrity)
+  const concatenated = options.concatenated ?? false
+  const reading = { kernel, cancel, limits, concatenated, accounts: accounts ?? noAccounts }
+  if (options.format === ociFormat.name) return withOciImage(reading, path, use)
   const file = openArchiveFile(kernel, cancel, path)
   try {
     const source = new ByteSource(path, integrity?.watch(file) ?? file)
-    const concatenated = options.concatenated ?? false
-    const reading = { kernel, cancel, limits, concatenated, accounts: accounts ?? noAccounts }
     const archive = await openArchive(source, reading, options.format)
     const result = await use(archive, new Allowance(limits, () => file.bytesRead))
     await source.drain()
@@ -122,6 +124,20 @@ export async function withArchive<T>(
     return result
   } finally {
     file.close()
+  }
+}
+
+/** A container image is no stream of bytes: its layers are read twice, and have digests of their own. */
+async function withOciImage<T>(
+  reading: Reading,
+  path: Name,
+  use: (archive: OpenedArchive, allowance: Allowance) => Promise<T>,
+): Promise<T> {
+  const image = await openOciImage(reading, path)
+  try {
+    return await use({ ...image, format: ociFormat }, new Allowance(reading.limits, () => image.bytesRead))
+  } finally {
+    image.close()
   }
 }
 
