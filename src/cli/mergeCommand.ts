@@ -9,6 +9,7 @@ import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
+import { dryRunOption, printPlan } from './planOutput.ts'
 import type { PhaseTimes } from './progress.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
@@ -71,12 +72,12 @@ export function mergeCommand(): Command {
     )
     .option('--format <name>', "an archive's format (tar, deb, npm …), which is told by its content otherwise")
     .addOption(new Option('--strip-components <n>', "take components off an archive's names").argParser(numberOf))
+    .addOption(dryRunOption())
     .option('--integrity <digest>', "what an archive's bytes digest to, as npm writes it: sha512-…")
     .option('--manifest <file>', 'digests that every file of an archive must have, as sha256sum writes them')
     .option('--concatenated', 'read on where another tar follows the end of the first')
     .option('--no-devices', 'refuse an archive with devices')
     .option('--no-setid', 'refuse an archive with set-id bits or capabilities')
-    .option('--dry-run', 'print what would be done and write nothing')
     .action(run)
   return withExamples(
     command,
@@ -95,16 +96,18 @@ export function mergeCommand(): Command {
 
 async function run(words: readonly Name[], flags: MergeFlags, command: Command): Promise<void> {
   const images = imagesAndNames(words, flags, command)
-  const { merge, readContents } = await import('../merge/index.ts')
-  const { report, phases } = await watched(flags, (watching) =>
-    merge({
-      ...mergeOptions(flags),
-      images: images.map(([path, name]) => ({ image: pathOf(path), package: name })),
-      ...watching,
-    }),
-  )
+  const { merge, plan, readContents } = await import('../merge/index.ts')
+  const options = {
+    ...mergeOptions(flags),
+    images: images.map(([path, name]) => ({ image: pathOf(path), package: name })),
+  }
+  if (flags.dryRun) {
+    const { report: planned } = await watched(flags, (watching) => plan({ ...options, ...watching }))
+    return printPlan(planned, 'merged', flags)
+  }
+  const { report, phases } = await watched(flags, (watching) => merge({ ...options, ...watching }))
   writeChanged(report, flags.changed)
-  if (flags.contents !== undefined && flags.dryRun !== true) {
+  if (flags.contents !== undefined) {
     const contents = await readContents({ ...rootOptions(flags), package: images[0]?.[1] ?? '' })
     writeFileSync(pathOf(flags.contents), contents)
   }
@@ -112,7 +115,7 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
 }
 
 function mergeOptions(flags: MergeFlags) {
-  const { replaces, shareIdentical, durability, digest, metadata, stripComponents, concatenated, dryRun } = flags
+  const { replaces, shareIdentical, durability, digest, metadata, stripComponents, concatenated } = flags
   const texts = (values: readonly Name[] | undefined) => values?.map(textOf)
   const listChanged = flags.changed !== undefined
   const globs = {
@@ -138,7 +141,6 @@ function mergeOptions(flags: MergeFlags) {
     manifest: flags.manifest && pathOf(flags.manifest),
     noDevices: flags.devices === false ? true : undefined,
     noSetId: flags.setid === false ? true : undefined,
-    dryRun,
   }
   return { ...rootOptions(flags), ...given(options) }
 }
@@ -168,17 +170,16 @@ export function writeChanged({ changed }: { changed?: Uint8Array }, file: Name |
 function printMerge({ changed: _, ...report }: MergeReport, phases: PhaseTimes, flags: MergeFlags): void {
   if (flags.json) return printEvent('merge', { ...report, phases })
   if (flags.quiet) return
-  const verb = flags.dryRun ? 'would be merged' : 'merged'
   for (const { package: name, entries, counts } of report.packages) {
-    print(`${name} ${verb}: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`)
+    print(`${name} merged: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`)
   }
   const removed = (counts: MergeReport['counts']) => counts.remove ?? 0
   const replaced = removed(report.counts) - report.packages.reduce((sum, { counts }) => sum + removed(counts), 0)
-  if (replaced > 0) printDetail(`${replaced} names of replaced packages ${flags.dryRun ? 'would go' : 'removed'}`)
+  if (replaced > 0) printDetail(`${replaced} names of replaced packages removed`)
   printDetail(describeBytes(report.bytesByMethod, report.holes))
   if (report.recovered !== undefined && report.recovered.action !== 'nothing') {
     print(`  an earlier transaction was recovered first: ${report.recovered.action}`)
   }
   printRemarks(report)
-  if (flags.dryRun !== true) printDetail(describePhases(phases))
+  printDetail(describePhases(phases))
 }

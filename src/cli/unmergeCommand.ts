@@ -7,6 +7,7 @@ import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { durabilityOption, writeChanged } from './mergeCommand.ts'
 import { print, printEvent } from './output.ts'
+import { dryRunOption, printPlan } from './planOutput.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describePhases, printDetail, printRemarks } from './summary.ts'
 import { watched } from './watched.ts'
@@ -24,7 +25,7 @@ export function unmergeCommand(): Command {
     .argument('<name...>', "the packages' names")
     .addOption(durabilityOption())
     .option('--changed <file>', 'write every removed name to a file, each ended by a NUL')
-    .option('--dry-run', 'print what would be done and write nothing')
+    .addOption(dryRunOption())
     .action(run)
   return withExamples(
     command,
@@ -34,16 +35,23 @@ export function unmergeCommand(): Command {
 }
 
 async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
-  const { unmerge } = await import('../merge/index.ts')
-  const { durability, dryRun } = flags
-  const options = { ...rootOptions(flags), ...given({ durability, dryRun, listChanged: flags.changed !== undefined }) }
-  const { report, phases } = await watched(flags, (watching) => unmerge({ ...options, packages, ...watching }))
+  const { planUnmerge, unmerge } = await import('../merge/index.ts')
+  const { durability } = flags
+  const options = {
+    ...rootOptions(flags),
+    packages,
+    ...given({ durability, listChanged: flags.changed !== undefined }),
+  }
+  if (flags.dryRun) {
+    const { report: planned } = await watched(flags, (watching) => planUnmerge({ ...options, ...watching }))
+    return printPlan(planned, 'unmerged', flags)
+  }
+  const { report, phases } = await watched(flags, (watching) => unmerge({ ...options, ...watching }))
   writeChanged(report, flags.changed)
   const { changed: _, ...told } = report
   if (flags.json) return printEvent('unmerge', { ...told, phases })
   if (flags.quiet) return
-  const verb = flags.dryRun ? 'would be unmerged' : 'unmerged'
-  print(`${report.packages.join(', ')} ${verb}: ${report.removed} names ${flags.dryRun ? 'would go' : 'removed'}`)
+  print(`${report.packages.join(', ')} unmerged: ${report.removed} names removed`)
   printRemarks(report)
-  if (flags.dryRun !== true) printDetail(describePhases(phases))
+  printDetail(describePhases(phases))
 }

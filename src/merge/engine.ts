@@ -11,6 +11,6 @@ export {
   readRecordText,
   recoverRootNow,
 } from './inspectEngine.ts'
-export { mergeImages } from './mergeEngine.ts'
-export { unmergePackages } from './unmergeEngine.ts'
+export { mergeImages, planImages } from './mergeEngine.ts'
+export { planUnmerge, unmergePackages } from './unmergeEngine.ts'
 export { verifyPackages, verifyShare } from './verifyEngine.ts'

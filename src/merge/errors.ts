@@ -43,6 +43,15 @@ export class RefusedError extends RootmergeError {
   }
 }
 
+/** The caller was shown the plan, and said no. */
+export class NotApprovedError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_NOT_APPROVED'
+
+  constructor() {
+    super('the plan was not approved', { hint: 'Nothing was changed.' })
+  }
+}
+
 /** A file system has not enough room for what is to be staged on it. */
 export class NoSpaceError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_NO_SPACE'
@@ -268,6 +277,7 @@ export class InvalidArgumentError extends RootmergeError {
 export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   CollisionError,
   RefusedError,
+  NotApprovedError,
   NoSpaceError,
   ImmutableError,
   UnsafeEntryError,

@@ -16,7 +16,7 @@ import type { PackageImage } from './plan.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
 import type { SelectionOptions } from './selection.ts'
-import { stateName } from './session.ts'
+import { type Access, stateName } from './session.ts'
 import { State } from './state.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
@@ -65,12 +65,13 @@ export interface ImageTree {
 export async function withTrees<T>(
   engine: EngineContext,
   options: MergeOptions,
+  access: Access,
   use: (trees: readonly ImageTree[]) => T,
 ): Promise<T> {
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
   const archives = images.filter((image) => isArchive(engine.kernel, image))
   if (archives.length === 0) return use(images)
-  const spool = openSpool(engine.kernel, options)
+  const spool = openSpool(engine.kernel, options, access)
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
     for (const archive of archives) unpacked.set(archive.options, await unpackImage(engine, options, spool, archive))
@@ -124,9 +125,9 @@ function originOf({ options, unpacked }: ImageTree): TreeOrigin {
   return options.mode === undefined ? {} : { mode: options.mode }
 }
 
-/** Where archives are unpacked: in the state directory, from where contents may be shared; a dry run stays outside. */
-function openSpool(kernel: Kernel, options: MergeOptions): Spool {
-  if (options.dryRun === true) return { root: new Root(kernel, toName(tmpdir())), name: '' }
+/** Where archives are unpacked: in the state directory, from where contents may be shared; who only plans stays outside. */
+function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool {
+  if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
   const directory = new State(root, stateName(options)).make()
   removeAbandonedTrees(kernel, directory)

@@ -9,9 +9,11 @@ import type { ReadArchiveOptions } from './archive/listArchive.ts'
 import { mergeErrors } from './errors.ts'
 import type { ExportOptions } from './exportRecord.ts'
 import type { ImportOptions, ImportReport } from './import/importOptions.ts'
+import type { EncodedPlan } from './mergeReport.ts'
 import type {
   ListedEntry,
   MergeOptions,
+  MergePlan,
   MergeProgress,
   MergeReport,
   OwnedName,
@@ -21,6 +23,7 @@ import type {
   VerifiedEntry,
   VerifyOptions,
 } from './options.ts'
+import { PlanSteps } from './planSteps.ts'
 import type { RecoveryReport } from './recover.ts'
 import type { RootOptions } from './session.ts'
 import { verifyInThreads } from './verifyInThreads.ts'
@@ -34,9 +37,19 @@ export type { ImportOptions, ImportReport } from './import/importOptions.ts'
 export type { KeptName } from './obsolete.ts'
 export type * from './options.ts'
 export { type Manager, managers } from './packageName.ts'
+export { type PlanAction, type PlanStep, PlanSteps, planActions } from './planSteps.ts'
 export type { RecoveryAction, RecoveryReport } from './recover.ts'
 export type { RootOptions } from './session.ts'
 export type { LeftOver, MergeDurability } from './transaction.ts'
+
+/** What an operation that changes a root takes beside its own options. */
+export interface Approving {
+  /**
+   * Shown the plan before anything of it is done; anything but true refuses it, and what it throws is what the operation
+   * rejects with. The root stays locked meanwhile.
+   */
+  readonly approve?: (plan: MergePlan) => boolean | Promise<boolean>
+}
 
 /** What every asynchronous operation takes beside its own options. */
 export interface Watching {
@@ -52,11 +65,21 @@ export interface Watching {
  * After it fulfils the root is the new one; after it rejects with anything but RecoveryPendingError it is as it was.
  * Scripts and triggers are not run: that is the installer's work.
  *
- * @throws {CollisionError} with every name that is taken, before anything is written
+ * @throws {CollisionError} with every name that is taken, before anything is written; RefusedError where more is wrong
+ * @throws {NotApprovedError} when `approve` says no
  * @throws {SyscallError} for what the kernel refuses; everything is undone
  */
-export function merge(options: MergeOptions & Watching): Promise<MergeReport> {
+export function merge(options: MergeOptions & Approving & Watching): Promise<MergeReport> {
   return call('mergeImages', options)
+}
+
+/**
+ * What merge() would do, step by step; nothing is written inside the root. It rejects as merge() would.
+ *
+ * @throws {RefusedError} with everything that stands in the way, where that is of several kinds
+ */
+export async function plan(options: MergeOptions & Watching): Promise<MergePlan> {
+  return decodePlan(await call('planImages', options))
 }
 
 /**
@@ -66,8 +89,13 @@ export function merge(options: MergeOptions & Watching): Promise<MergeReport> {
  *
  * @throws {UnknownPackageError}
  */
-export function unmerge(options: UnmergeOptions & Watching): Promise<UnmergeReport> {
+export function unmerge(options: UnmergeOptions & Approving & Watching): Promise<UnmergeReport> {
   return call('unmergePackages', options)
+}
+
+/** What unmerge() would do, step by step; nothing is written. It rejects as unmerge() would. */
+export async function planUnmerge(options: UnmergeOptions & Watching): Promise<MergePlan> {
+  return decodePlan(await call('planUnmerge', options))
 }
 
 /**
@@ -172,9 +200,17 @@ const errors = [
 ]
 
 function call<Result>(name: string, given: object): Promise<Result> {
-  const { signal, onProgress, ...options } = given as Watching
-  const watching = { ...(signal && { signal }), onProgress: tellingPhases(name, onProgress) }
+  const { signal, onProgress, approve, ...options } = given as Watching & Approving
+  const watching = {
+    ...(signal && { signal }),
+    ...(approve && { onQuestion: (question: unknown) => approve(decodePlan(question as EncodedPlan)) }),
+    onProgress: tellingPhases(name, onProgress),
+  }
   return callEngine<Result>(engine, name, options, { ...watching, errors })
+}
+
+function decodePlan({ steps, ...counts }: EncodedPlan): MergePlan {
+  return { ...counts, steps: new PlanSteps(steps) }
 }
 
 /** Passes progress on, and publishes each new phase to the diagnostics channel `rootmerge:phase`. */

@@ -4,8 +4,9 @@ import type { EngineContext } from '../sys/engineThread.ts'
 import { toName } from '../sys/index.ts'
 import { commitPlan } from './commitPlan.ts'
 import { checkExpressible } from './contents.ts'
+import { NotApprovedError } from './errors.ts'
 import { type ImageTree, withImages, withTrees } from './imageTrees.ts'
-import { describePlan } from './mergeReport.ts'
+import { describePlan, type EncodedPlan, encodePlan } from './mergeReport.ts'
 import { findObstacles } from './obstacles.ts'
 import type { MergeOptions, MergeReport } from './options.ts'
 import { type Owners, withOwners } from './owners.ts'
@@ -15,16 +16,25 @@ import { makePlan, type PackageImage, type Plan } from './plan.ts'
 import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
-import { changing, reading, type Session } from './session.ts'
+import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
-export async function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
-  try {
-    return await withTrees(engine, options, (trees) => mergeTrees(engine, options, trees))
-  } catch (error) {
-    throw explained(error, toName(options.root))
-  }
+export function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
+  return planned(engine, options, 'changing', (merging, plan, recovered) => {
+    askApproval(engine, () => encodePlan(plan))
+    return { ...describePlan(plan, options), ...commitPlan(merging, plan), ...(recovered && { recovered }) }
+  })
+}
+
+/** What mergeImages would do; nothing is written inside the root. */
+export function planImages(engine: EngineContext, options: MergeOptions): Promise<EncodedPlan> {
+  return planned(engine, options, 'reading', (_, plan) => encodePlan(plan))
+}
+
+/** Shows the caller a plan, where it wants to see one. @throws {NotApprovedError} */
+export function askApproval({ ask }: EngineContext, makePlan: () => EncodedPlan): void {
+  if (ask !== undefined && !ask(makePlan())) throw new NotApprovedError()
 }
 
 /** What a merge works with. */
@@ -35,18 +45,28 @@ export interface Merging {
   readonly meter: ProgressMeter
 }
 
-function mergeTrees(engine: EngineContext, options: MergeOptions, trees: readonly ImageTree[]): MergeReport {
-  const [run, access] = options.dryRun === true ? [reading, 'reading' as const] : [changing, 'changing' as const]
-  return run(engine, options, (session: Session, recovered?: RecoveryReport) =>
-    withImages(session.kernel, trees, (images) =>
-      withOwners(session.state, access, (owners) => {
-        const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine) }
-        const plan = planMerge(merging, images, owners)
-        if (options.dryRun === true) return describePlan(plan, options)
-        return { ...describePlan(plan, options), ...commitPlan(merging, plan), ...(recovered && { recovered }) }
-      }),
-    ),
-  )
+/** Opens everything, plans, and goes on with a plan that nothing speaks against. */
+async function planned<T>(
+  engine: EngineContext,
+  options: MergeOptions,
+  access: Access,
+  use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
+): Promise<T> {
+  const run = access === 'reading' ? reading : changing
+  const inRoot = (trees: readonly ImageTree[]) =>
+    run(engine, options, (session: Session, recovered?: RecoveryReport) =>
+      withImages(session.kernel, trees, (images) =>
+        withOwners(session.state, access, (owners) => {
+          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine) }
+          return use(merging, planMerge(merging, images, owners), recovered)
+        }),
+      ),
+    )
+  try {
+    return await withTrees(engine, options, access, inRoot)
+  } catch (error) {
+    throw explained(error, toName(options.root))
+  }
 }
 
 function planMerge(merging: Merging, images: readonly PackageImage[], owners: Owners): Plan {

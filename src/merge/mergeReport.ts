@@ -1,28 +1,41 @@
-// What a merge did, or would do, in numbers and names.
+// What a merge will do or did, in numbers and names.
 
-import type { MergeOptions, MergeReport } from './options.ts'
-import type { Plan, PlannedEntry } from './plan.ts'
+import { keptNames } from './obsolete.ts'
+import type { MergePlan, MergeReport, PackageReport, TransactionOptions } from './options.ts'
+import type { Changes, PlannedEntry } from './plan.ts'
+import { type EncodedSteps, encodeSteps } from './planSteps.ts'
 import { changedNames } from './removalSteps.ts'
 
-/** A plan as a report, of which nothing has been done yet. */
-export function describePlan(plan: Plan, { listChanged }: Pick<MergeOptions, 'listChanged'>): MergeReport {
-  const packages = plan.packages.map(({ packageName, entries }) => {
-    const removed = plan.removals.filter((removal) => removal.packageName === packageName).length
-    return { package: packageName, entries: entries.length, counts: countFates(entries, removed) }
+/** A plan on its way to the caller's thread. */
+export interface EncodedPlan extends Omit<MergePlan, 'steps'> {
+  readonly steps: EncodedSteps
+}
+
+/** A plan for the caller. */
+export function encodePlan(plan: Changes): EncodedPlan {
+  return { ...countPlan(plan), steps: encodeSteps(plan) }
+}
+
+/** What a report says of a plan that was carried out. */
+export function describePlan(
+  plan: Changes,
+  { listChanged }: Pick<TransactionOptions, 'listChanged'>,
+): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'kept' | 'changed'> {
+  const changed = listChanged === true ? { changed: changedNames(plan) } : {}
+  return { ...countPlan(plan), kept: keptNames(plan.kept), ...changed }
+}
+
+function countPlan(plan: Changes): Omit<MergePlan, 'steps'> {
+  const removed = new Map<string, number>()
+  for (const { packageName } of plan.removals) add(removed, packageName, 1)
+  const packages = plan.packages.map(({ packageName, entries }): PackageReport => {
+    return { package: packageName, entries: entries.length, counts: countFates(entries, removed.get(packageName) ?? 0) }
   })
   const all = new Map<string, number>()
   for (const { counts } of packages) for (const [what, count] of Object.entries(counts)) add(all, what, count)
   if (plan.removals.length > 0) all.set('remove', plan.removals.length)
-  return {
-    packages,
-    entries: packages.reduce((sum, { entries }) => sum + entries, 0),
-    counts: Object.fromEntries(all),
-    kept: plan.kept,
-    bytesByMethod: {},
-    holes: 0,
-    leftOvers: [],
-    ...(listChanged === true ? { changed: changedNames(plan) } : {}),
-  }
+  const entries = packages.reduce((sum, each) => sum + each.entries, 0)
+  return { packages, entries, counts: Object.fromEntries(all) }
 }
 
 function countFates(entries: readonly PlannedEntry[], removed: number): Record<string, number> {

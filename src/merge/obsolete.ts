@@ -14,6 +14,13 @@ export interface Removal {
 }
 
 /** A name that stays although the package no longer has it. */
+export interface Kept {
+  readonly packageName: string
+  readonly entry: RecordedEntry
+  readonly reason: KeptName['reason']
+}
+
+/** A name that stays, as callers are told. */
 export interface KeptName {
   /** Escaped for reading. */
   readonly name: string
@@ -34,14 +41,13 @@ export function findObsolete(
   own: ReadonlySet<string>,
   recorded: Iterable<RecordedName>,
   isCovered: (liveName: Name) => boolean,
-): { removals: Removal[]; kept: KeptName[] } {
+): { removals: Removal[]; kept: Kept[] } {
   const removals: Removal[] = []
-  const kept: KeptName[] = []
+  const kept: Kept[] = []
   const seen = new Set<Name>() // several packages that go may have owned one name together
   for (const { packageName, entry } of recorded) {
     const { name, type } = entry
-    const keep = (reason: KeptName['reason']) =>
-      void kept.push({ name: displayName(name), package: packageName, reason })
+    const keep = (reason: KeptName['reason']) => void kept.push({ packageName, entry, reason })
     const parent = root.findDirectory(parentName(name))
     const liveName = joinName(parent?.name ?? parentName(name), baseName(name))
     if (isCovered(liveName) || seen.has(liveName)) continue
@@ -55,4 +61,9 @@ export function findObsolete(
     else removals.push({ packageName, entry, liveName, live })
   }
   return { removals, kept }
+}
+
+/** Names that stay, for a report. */
+export function keptNames(kept: readonly Kept[]): KeptName[] {
+  return kept.map(({ entry, packageName, reason }) => ({ name: displayName(entry.name), package: packageName, reason }))
 }

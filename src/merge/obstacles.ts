@@ -14,7 +14,7 @@ import {
   X_OK,
 } from '../sys/index.ts'
 import type { Removal } from './obsolete.ts'
-import { entriesOf, type Plan, type PlannedEntry } from './plan.ts'
+import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
 import type { Problems } from './problems.ts'
 import { changing } from './removalSteps.ts'
 import type { Root } from './root.ts'
@@ -38,7 +38,7 @@ export interface Site {
  */
 export function findObstacles(
   { root, state }: { root: Root; state: State },
-  plan: Pick<Plan, 'packages' | 'removals'>,
+  plan: Pick<Changes, 'packages' | 'removals'>,
   problems: Problems,
 ): void {
   const survey = new Survey(root, problems)
@@ -84,7 +84,7 @@ class Survey {
   }
 
   /** The records go into the state directory, or where it will be made. */
-  addRecords(state: State, plan: Pick<Plan, 'packages'>): void {
+  addRecords(state: State, plan: Pick<Changes, 'packages'>): void {
     for (let name = state.name; ; name = parentName(name)) {
       const directory = this.#root.findDirectory(name)
       if (directory === undefined && name !== '') continue

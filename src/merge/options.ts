@@ -5,6 +5,7 @@ import type { FileType } from '../sys/index.ts'
 import type { ArchiveOptions } from './archive/unpack.ts'
 import type { Difference } from './compareRecorded.ts'
 import type { KeptName } from './obsolete.ts'
+import type { PlanSteps } from './planSteps.ts'
 import type { RecoveryReport } from './recover.ts'
 import type { SelectionOptions } from './selection.ts'
 import type { RootOptions } from './session.ts'
@@ -53,15 +54,13 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly digest?: 'sha256' | 'none'
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
   readonly contents?: boolean
-  /** Only plan; nothing is written. */
-  readonly dryRun?: boolean
 }
 
 /** Options of merge(): one image, or several that are merged as one transaction. */
 export type MergeOptions = TransactionOptions &
   ((ImageOptions & { readonly images?: undefined }) | { readonly images: readonly ImageOptions[] })
 
-/** What a merge did, or would do, for one of its packages. */
+/** What a merge did, or will do, for one of its packages. */
 export interface PackageReport {
   readonly package: string
   readonly entries: number
@@ -69,7 +68,7 @@ export interface PackageReport {
   readonly counts: Readonly<Record<string, number>>
 }
 
-/** What a merge did, or (dry run) would do. */
+/** What a merge did. */
 export interface MergeReport {
   /** One for each image, in their order. */
   readonly packages: readonly PackageReport[]
@@ -91,10 +90,20 @@ export interface MergeReport {
   readonly notes?: readonly string[]
   /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */
   readonly changed?: Uint8Array
-  /** The transaction's id; absent for a dry run. */
-  readonly transaction?: string
+  readonly transaction: string
   /** What became of an earlier transaction that had been left behind. */
   readonly recovered?: RecoveryReport
+}
+
+/** Everything that a transaction will do; nothing of it has been done. */
+export interface MergePlan {
+  /** One for each image, or for each package that goes, in their order. */
+  readonly packages: readonly PackageReport[]
+  /** As of MergeReport. */
+  readonly entries: number
+  /** As of MergeReport. */
+  readonly counts: Readonly<Record<string, number>>
+  readonly steps: PlanSteps
 }
 
 /** Options of unmerge(). */
@@ -103,7 +112,6 @@ export interface UnmergeOptions extends RootOptions {
   /** As of MergeOptions. */
   readonly listChanged?: boolean
   readonly durability?: MergeDurability
-  readonly dryRun?: boolean
 }
 
 /** What an unmerge did. */
@@ -118,7 +126,7 @@ export interface UnmergeReport {
   readonly notes?: readonly string[]
   /** As of MergeReport. */
   readonly changed?: Uint8Array
-  readonly transaction?: string
+  readonly transaction: string
 }
 
 /** Options of verify(). */

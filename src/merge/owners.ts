@@ -7,6 +7,7 @@ import { OwnersIndex } from './ownersIndex.ts'
 import { fits, indexDirectory, isCurrent, readSeal, sumUp } from './ownersSeal.ts'
 import type { PackageRecord } from './record.ts'
 import { refreshIndex } from './refreshIndex.ts'
+import type { Access } from './session.ts'
 import type { State } from './state.ts'
 
 /** Answers by name. */
@@ -29,7 +30,7 @@ export interface Owners {
  *
  * @throws {CorruptRecordError} since nothing may be decided on a damaged record's word
  */
-export function withOwners<T>(state: State, access: 'reading' | 'changing', body: (owners: Owners) => T): T {
+export function withOwners<T>(state: State, access: Access, body: (owners: Owners) => T): T {
   const owners = openOwners(state, access)
   let result: T
   try {
@@ -41,7 +42,7 @@ export function withOwners<T>(state: State, access: 'reading' | 'changing', body
   return result
 }
 
-function openOwners(state: State, access: 'reading' | 'changing'): Owners {
+function openOwners(state: State, access: Access): Owners {
   const indexed = openIndexed(state)
   if (indexed !== undefined) return indexed
   // A root without packages gets no index: a merge that is refused leaves nothing there.

@@ -4,7 +4,7 @@ import type { Name, Stat } from '../sys/index.ts'
 import { Claims } from './claims.ts'
 import type { Action } from './decide.ts'
 import type { RecordedEntry, Xattrs } from './entry.ts'
-import { findObsolete, type KeptName, type RecordedName, type Removal } from './obsolete.ts'
+import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
@@ -48,11 +48,16 @@ export interface PlannedPackage extends PackageImage {
   readonly entries: readonly PlannedEntry[]
 }
 
-/** Everything that a merge will do. */
-export interface Plan {
-  readonly packages: readonly PlannedPackage[]
+/** What a transaction will do to names. */
+export interface Changes {
+  readonly packages: readonly Pick<PlannedPackage, 'packageName' | 'entries'>[]
   readonly removals: readonly Removal[]
-  readonly kept: readonly KeptName[]
+  readonly kept: readonly Kept[]
+}
+
+/** Everything that a merge will do. */
+export interface Plan extends Changes {
+  readonly packages: readonly PlannedPackage[]
   /** Names whose ownership passes, by the package that had them. */
   readonly taken: ReadonlyMap<string, ReadonlySet<Name>>
 }
@@ -91,7 +96,13 @@ function recordedNames(owners: Owners, own: ReadonlySet<string>): Map<Name, Reco
   return recorded
 }
 
+/** The order of the commit: new names, then replacements, and symlinks after what they point to. */
+export function commitRank({ entry, live }: Pick<PlannedEntry, 'entry' | 'live'>): number {
+  if (entry.type === 'symlink') return 2
+  return live === undefined ? 0 : 1
+}
+
 /** All entries of a plan, package after package. */
-export function* entriesOf({ packages }: Pick<Plan, 'packages'>): Generator<PlannedEntry> {
+export function* entriesOf({ packages }: Pick<Changes, 'packages'>): Generator<PlannedEntry> {
   for (const { entries } of packages) yield* entries
 }

@@ -2,12 +2,12 @@
 
 import { baseName, type Name, nameBytes, parentName } from '../sys/index.ts'
 import type { KeptInodes } from './keptInodes.ts'
-import { entriesOf, type Fate, type Plan } from './plan.ts'
+import { type Changes, entriesOf, type Fate } from './plan.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { StagedStep } from './transaction.ts'
 
 /** Names that go: objects aside, then (with the clean-up) directories that may be empty by then, the innermost first. */
-export function removalSteps(plan: Pick<Plan, 'removals'>, area: StagingArea, kept: KeptInodes): StagedStep[] {
+export function removalSteps(plan: Pick<Changes, 'removals'>, area: StagingArea, kept: KeptInodes): StagedStep[] {
   const at = (liveName: Name) => ({
     phase: 'payload' as const,
     directory: area.numberOf(parentName(liveName)),
@@ -34,14 +34,14 @@ export function removalSteps(plan: Pick<Plan, 'removals'>, area: StagingArea, ke
 export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
 
 /** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
-export function changedNames(plan: Pick<Plan, 'packages' | 'removals'>): Uint8Array {
+export function changedNames(plan: Pick<Changes, 'packages' | 'removals'>): Uint8Array {
   const { removals } = plan
   const changed = [...entriesOf(plan)].filter(({ fate }) => changing.has(fate)).map(({ liveName }) => liveName)
   return nameBytes([...changed, ...removals.map(({ liveName }) => liveName)].map((name) => `${name}\0`).join(''))
 }
 
 /** Every live directory that a plan changes something in. */
-export function directoriesOf(plan: Pick<Plan, 'packages' | 'removals'>): Set<Name> {
+export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals'>): Set<Name> {
   const names = new Set<Name>()
   for (const { fate, isInNewDirectory, liveName } of entriesOf(plan)) {
     if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))

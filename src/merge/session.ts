@@ -33,9 +33,16 @@ export interface EngineParts {
   readonly cancel: CancelFlag
 }
 
+/** Whether an operation only reads, or changes the root. */
+export type Access = 'reading' | 'changing'
+
 /** Runs an operation that only reads; it refuses while a transaction is pending, since names are mixed then. */
-export function reading<T>(engine: EngineParts, options: RootOptions, operation: (session: Session) => T): T {
-  return inSession(engine, options, {}, (session) => {
+export function reading<T>(
+  engine: EngineParts,
+  options: RootOptions & MetadataOptions,
+  operation: (session: Session) => T,
+): T {
+  return inSession(engine, options, options, (session) => {
     if (pendingTransaction(session.state) !== undefined) {
       throw new RecoveryPendingError(session.root.path, 'what it says of itself may be mixed')
     }

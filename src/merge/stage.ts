@@ -10,7 +10,7 @@ import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
 import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
-import type { Plan, PlannedEntry } from './plan.ts'
+import { commitRank, type Plan, type PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import { StagedRecords } from './stagedRecords.ts'
@@ -255,8 +255,9 @@ class Staging {
 
   /** New names, then replacements, and symlinks after what they point to. */
   steps(): StagedStep[] {
-    const order = ({ planned: { entry, live } }: ToMake) => (entry.type === 'symlink' ? 2 : live === undefined ? 0 : 1)
-    const placed = this.#waiting.toSorted((a, b) => order(a) - order(b)).map((waiting) => this.#stepOf(waiting))
+    const placed = this.#waiting
+      .toSorted((a, b) => commitRank(a.planned) - commitRank(b.planned))
+      .map((waiting) => this.#stepOf(waiting))
     return [...this.#changes, ...placed]
   }
 

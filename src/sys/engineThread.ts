@@ -7,6 +7,7 @@ import { type CopyFacts, type Fact, type FactKind, isObserved, publish } from '.
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
 import { retryInterrupted } from './interrupts.ts'
 import type { Kernel } from './kernel.ts'
+import { Question } from './question.ts'
 
 /** What an engine function works with, in whichever thread it runs. */
 export interface EngineContext {
@@ -15,6 +16,8 @@ export interface EngineContext {
   readonly cancel: CancelFlag
   /** Tells the caller how far it is; the value is cloned. */
   report(progress: unknown): void
+  /** Asks the caller, and sleeps until it has answered; absent where nobody would answer. */
+  readonly ask?: (question: unknown) => boolean
   /** Tells whoever listens to the diagnostics channels how a file came over; absent while nobody does. */
   readonly tellCopy?: (name: string, copy: CopyFacts) => void
 }
@@ -27,6 +30,8 @@ export interface EngineOptions {
   /** Aborting ends the engine at its next look at the flag, and rejects with the signal's reason. */
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: unknown) => void
+  /** Answers the engine's questions; one that rejects is a no, and then the call rejects with its reason. */
+  readonly onQuestion?: (question: unknown) => boolean | Promise<boolean>
   /** Classes of errors that keep their class on the way here, beside the built-in ones and SyscallError. */
   readonly errors?: readonly ErrorClass[]
 }
@@ -37,6 +42,8 @@ export interface EngineCall {
   readonly name: string
   readonly argument: unknown
   readonly cancel: SharedArrayBuffer
+  /** Where answers are put; absent where nobody answers. */
+  readonly answer?: SharedArrayBuffer
   /** Whether somebody listens to facts about copies. */
   readonly observed: boolean
 }
@@ -44,6 +51,7 @@ export interface EngineCall {
 /** What the thread sends back. */
 export type EngineMessage =
   | { readonly kind: 'progress'; readonly progress: unknown }
+  | { readonly kind: 'question'; readonly question: unknown }
   | { readonly kind: 'facts'; readonly facts: readonly [FactKind, Fact][] }
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly error: PackedError }
@@ -79,14 +87,16 @@ export async function callEngine<Result>(
   const raise = () => cancel.raise()
   signal?.addEventListener('abort', raise, { once: true })
   try {
+    const question = options.onQuestion && new Question()
     const call: EngineCall = {
       module: module.href,
       name,
       argument,
       cancel: cancel.shared,
       observed: isObserved('copy', 'decline'),
+      ...(question && { answer: question.shared }),
     }
-    return (await answerOf(thread, call, options)) as Result
+    return (await answerOf(thread, call, options, question)) as Result
   } catch (error) {
     if (error instanceof Cancelled && signal?.aborted) throw signal.reason
     throw error
@@ -101,9 +111,9 @@ export function engineContext(
   kernel: Kernel,
   cancel: CancelFlag = new CancelFlag(),
   report: EngineContext['report'] = () => {},
-  tellCopy?: EngineContext['tellCopy'],
+  more: Pick<EngineContext, 'ask' | 'tellCopy'> = {},
 ): EngineContext {
-  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report, ...(tellCopy && { tellCopy }) }
+  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report, ...more }
 }
 
 async function takeThread(signal: AbortSignal | undefined): Promise<Worker> {
@@ -153,14 +163,29 @@ function release(thread: Worker): void {
   waiting.shift()?.()
 }
 
-function answerOf(thread: Worker, call: EngineCall, options: EngineOptions): Promise<unknown> {
+function answerOf(
+  thread: Worker,
+  call: EngineCall,
+  options: EngineOptions,
+  question: Question | undefined,
+): Promise<unknown> {
+  let refusal: { reason: unknown } | undefined
+  const answer = async (asked: unknown) => {
+    try {
+      question?.answer((await options.onQuestion?.(asked)) === true)
+    } catch (reason) {
+      refusal = { reason }
+      question?.answer(false)
+    }
+  }
   return new Promise((resolve, reject) => {
     const listen = (message: EngineMessage) => {
       if (message.kind === 'progress') return options.onProgress?.(message.progress)
+      if (message.kind === 'question') return void answer(message.question)
       if (message.kind === 'facts') return message.facts.forEach(([kind, fact]) => void publish(kind, fact))
       stop()
       if (message.kind === 'result') resolve(message.result)
-      else reject(unpackError(message.error, options.errors))
+      else reject(refusal ? refusal.reason : unpackError(message.error, options.errors))
     }
     const fail = (cause: unknown) => {
       stop()

@@ -6,11 +6,12 @@ import { FactCollector } from './diagnostics.ts'
 import { packError } from './engineErrors.ts'
 import { type Engine, type EngineCall, type EngineMessage, engineContext } from './engineThread.ts'
 import { openKernel } from './linux.ts'
+import { Question } from './question.ts'
 
 const opening = openKernel()
 opening.catch(() => {}) // every call awaits it, and answers with the error
 
-async function answer({ module, name, argument, cancel, observed }: EngineCall): Promise<EngineMessage> {
+async function answer({ module, name, argument, cancel: flag, answer, observed }: EngineCall): Promise<EngineMessage> {
   const collector = new FactCollector((facts) => post({ kind: 'facts', facts }))
   try {
     const engine = ((await import(module)) as Record<string, Engine<unknown, unknown>>)[name]
@@ -19,8 +20,13 @@ async function answer({ module, name, argument, cancel, observed }: EngineCall):
       collector.flush() // what was done comes before what is done next
       post({ kind: 'progress', progress })
     }
-    const tellCopy = observed ? collector.add.bind(collector) : undefined
-    const context = engineContext(await opening, new CancelFlag(cancel), report, tellCopy)
+    const cancel = new CancelFlag(flag)
+    const context = engineContext(await opening, cancel, report, {
+      ...(observed && { tellCopy: collector.add.bind(collector) }),
+      ...(answer && {
+        ask: (question) => new Question(answer).ask(() => post({ kind: 'question', question }), cancel),
+      }),
+    })
     return { kind: 'result', result: await engine(context, argument) }
   } catch (error) {
     return { kind: 'error', error: packError(error) }

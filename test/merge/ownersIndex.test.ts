@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { list, merge, owner, recover, unmerge } from '../../src/merge/index.ts'
+import { list, merge, owner, plan, recover, unmerge } from '../../src/merge/index.ts'
 import { withOwners } from '../../src/merge/owners.ts'
 import { addRows, OwnersIndex, Rows } from '../../src/merge/ownersIndex.ts'
 import { indexDirectory, isCurrent, readSeal } from '../../src/merge/ownersSeal.ts'
@@ -247,9 +247,7 @@ describe('the owners index of a root', function () {
       await bench.merge('one', one)
       fs.rmSync(bench.index, { recursive: true })
       assert.deepEqual(await ownersOf(bench.root, 'usr/bin/one'), [['one']])
-      await merge({ root: bench.root, image: bench.root, package: 'dry', dryRun: true, exclude: ['var'] }).catch(
-        () => {},
-      )
+      await plan({ root: bench.root, image: bench.root, package: 'dry', exclude: ['var'] }).catch(() => {})
       assert.ok(!fs.existsSync(bench.index))
     }),
   )

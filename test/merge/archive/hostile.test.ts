@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
-import { CorruptImageError, list, merge, readArchive, UnsafeEntryError } from '../../../src/merge/index.ts'
+import { CorruptImageError, list, merge, plan, readArchive, UnsafeEntryError } from '../../../src/merge/index.ts'
 import { type HostileArchive, hostileArchives } from '../../support/hostileArchives.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
@@ -48,7 +48,7 @@ async function expectRefused({ root, around, image }: Bench, archive: HostileArc
   const before = snapshot(around, withoutState)
   const attempts = [
     () => merge({ root, image, package: package_, ...archive.options }),
-    () => merge({ root, image, package: package_, ...archive.options, dryRun: true }),
+    () => plan({ root, image, package: package_, ...archive.options }),
   ]
   for (const attempt of attempts) {
     await assert.rejects(attempt(), (error: unknown) => {
