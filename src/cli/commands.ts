@@ -54,6 +54,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./importCommand.ts')).importCommand(),
   },
   {
+    name: 'history',
+    group: root,
+    summary: 'list the transactions that can be undone',
+    load: async () => (await import('./historyCommand.ts')).historyCommand(),
+  },
+  {
+    name: 'undo',
+    group: root,
+    summary: 'undo a finished transaction',
+    load: async () => (await import('./undoCommand.ts')).undoCommand(),
+  },
+  {
     name: 'recover',
     group: root,
     summary: 'finish or undo a transaction that was left behind',

@@ -26,6 +26,7 @@ interface MergeFlags extends RootFlags {
   readonly contents?: Name
   readonly shareIdentical?: boolean
   readonly durability?: MergeDurability
+  readonly keepUndo?: number
   readonly digest?: 'sha256' | 'none'
   readonly metadata?: 'require' | 'best-effort'
   readonly format?: Name
@@ -46,6 +47,13 @@ export function durabilityOption(): Option {
     .default('transaction')
 }
 
+/** --keep-undo, of every command that changes a root. */
+export function keepUndoOption(): Option {
+  return new Option('--keep-undo <count>', 'keep what the last transactions displaced: rootmerge undo').argParser(
+    numberOf,
+  )
+}
+
 /** rootmerge merge */
 export function mergeCommand(): Command {
   const command = rootCommand('merge')
@@ -62,6 +70,7 @@ export function mergeCommand(): Command {
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
     .option('--share-identical', 'own identical objects together with other packages')
     .addOption(durabilityOption())
+    .addOption(keepUndoOption())
     .addOption(
       new Option('--digest <kind>', 'digest payloads for verify').choices(['sha256', 'none']).default('sha256'),
     )
@@ -115,7 +124,7 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
 }
 
 function mergeOptions(flags: MergeFlags) {
-  const { replaces, shareIdentical, durability, digest, metadata, stripComponents, concatenated } = flags
+  const { replaces, shareIdentical, keepUndo, durability, digest, metadata, stripComponents, concatenated } = flags
   const texts = (values: readonly Name[] | undefined) => values?.map(textOf)
   const listChanged = flags.changed !== undefined
   const globs = {
@@ -132,6 +141,7 @@ function mergeOptions(flags: MergeFlags) {
     replaces,
     shareIdentical,
     durability,
+    keepUndo,
     digest,
     metadata,
     stripComponents,

@@ -5,7 +5,7 @@ import type { MergeDurability } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
-import { durabilityOption, writeChanged } from './mergeCommand.ts'
+import { durabilityOption, keepUndoOption, writeChanged } from './mergeCommand.ts'
 import { print, printEvent } from './output.ts'
 import { dryRunOption, printPlan } from './planOutput.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
@@ -15,6 +15,7 @@ import { watched } from './watched.ts'
 interface UnmergeFlags extends RootFlags {
   readonly changed?: Name
   readonly durability?: MergeDurability
+  readonly keepUndo?: number
   readonly dryRun?: boolean
 }
 
@@ -24,6 +25,7 @@ export function unmergeCommand(): Command {
     .description('Remove packages; files that were edited since stay, and are listed.')
     .argument('<name...>', "the packages' names")
     .addOption(durabilityOption())
+    .addOption(keepUndoOption())
     .option('--changed <file>', 'write every removed name to a file, each ended by a NUL')
     .addOption(dryRunOption())
     .action(run)
@@ -36,11 +38,11 @@ export function unmergeCommand(): Command {
 
 async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
   const { planUnmerge, unmerge } = await import('../merge/index.ts')
-  const { durability } = flags
+  const { durability, keepUndo } = flags
   const options = {
     ...rootOptions(flags),
     packages,
-    ...given({ durability, listChanged: flags.changed !== undefined }),
+    ...given({ durability, keepUndo, listChanged: flags.changed !== undefined }),
   }
   if (flags.dryRun) {
     const { report: planned } = await watched(flags, (watching) => planUnmerge({ ...options, ...watching }))

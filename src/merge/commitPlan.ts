@@ -36,7 +36,7 @@ export function commitPlan(
   meter.expect(expected)
   const { id, leftOvers, notes } = runTransaction(
     state,
-    { packages, directories, expectedSteps: expected + plan.removals.length, stage },
+    { packages, directories, expectedSteps: expected + plan.removals.length, stage, keepUndo: options.keepUndo },
     options.durability ?? 'transaction',
     (phase) => meter.enter(phase),
   )

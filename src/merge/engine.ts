@@ -12,5 +12,6 @@ export {
   recoverRootNow,
 } from './inspectEngine.ts'
 export { mergeImages, planImages } from './mergeEngine.ts'
+export { listHistory, undoTransaction } from './undoEngine.ts'
 export { planUnmerge, unmergePackages } from './unmergeEngine.ts'
 export { verifyPackages, verifyShare } from './verifyEngine.ts'

@@ -1,6 +1,15 @@
 // What can go wrong with a merge. After any of these but RecoveryPendingError the root is as it was before.
 
-import { displayName, type ErrorDetails, type Name, RootmergeError } from '../sys/index.ts'
+import { displayName, type Name, RootmergeError } from '../sys/index.ts'
+import {
+  CannotUndoError,
+  LockedError,
+  NotMountedError,
+  RecoveryPendingError,
+  RootChangedError,
+} from './transactionErrors.ts'
+
+export * from './transactionErrors.ts'
 
 /** One claim that stands against a merge. */
 export interface Collision {
@@ -112,20 +121,6 @@ export class EscapesRootError extends RootmergeError {
   }
 }
 
-/** Another process is changing the root. */
-export class LockedError extends RootmergeError {
-  readonly code = 'ERR_ROOTMERGE_LOCKED'
-  /** Who holds the lock, as it wrote itself down; may be out of date by a moment. */
-  readonly holder: string
-
-  constructor(root: Name, holder: string) {
-    super(`${displayName(root)} is being changed by ${holder}`, {
-      hint: 'Wait for it to end, or give --lock-wait SECONDS.',
-    })
-    this.holder = holder
-  }
-}
-
 /** Where an image is wrong, and why. */
 export interface CorruptPlace {
   /** Bytes, in the decompressed archive. */
@@ -199,45 +194,6 @@ export class ImportedPackageError extends RootmergeError {
   }
 }
 
-/** Somebody else changed the root while it was being merged into; the merge was undone. */
-export class RootChangedError extends RootmergeError {
-  readonly code = 'ERR_ROOTMERGE_ROOT_CHANGED'
-  readonly path: string
-
-  constructor(path: Name, reason: string) {
-    super(`'${displayName(path)}' ${reason} while the merge was running`, {
-      hint: 'The merge was undone. Run it again when the root is quiet.',
-    })
-    this.path = displayName(path)
-  }
-}
-
-/** A file system that a transaction was using is not mounted now. */
-export class NotMountedError extends RootmergeError {
-  readonly code = 'ERR_ROOTMERGE_NOT_MOUNTED'
-  /** The mount point, escaped for reading. */
-  readonly mount: string
-
-  constructor(mount: Name, directory: Name) {
-    super(`nothing is mounted on ${displayName(mount)}, where the transaction changed '${displayName(directory)}'`, {
-      hint: 'Mount it as it was, then run: rootmerge recover',
-    })
-    this.mount = displayName(mount)
-  }
-}
-
-/** A transaction could be neither finished nor undone now; the next run goes on with it. */
-export class RecoveryPendingError extends RootmergeError {
-  readonly code = 'ERR_ROOTMERGE_RECOVERY_PENDING'
-
-  constructor(root: Name, reason: string, details: ErrorDetails = {}) {
-    super(`${displayName(root)} has a transaction that is not over: ${reason}`, {
-      hint: `Run: rootmerge recover --root ${displayName(root)}`,
-      ...details,
-    })
-  }
-}
-
 /** A name that a format has no way to write, and why. */
 export interface Inexpressible {
   /** Escaped for reading. */
@@ -287,6 +243,7 @@ export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   CorruptRecordError,
   RootChangedError,
   NotMountedError,
+  CannotUndoError,
   RecoveryPendingError,
   UnknownPackageError,
   InexpressibleError,

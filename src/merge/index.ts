@@ -11,6 +11,7 @@ import type { ExportOptions } from './exportRecord.ts'
 import type { ImportOptions, ImportReport } from './import/importOptions.ts'
 import type { EncodedPlan } from './mergeReport.ts'
 import type {
+  HistoryEntry,
   ListedEntry,
   MergeOptions,
   MergePlan,
@@ -18,6 +19,8 @@ import type {
   MergeReport,
   OwnedName,
   RecoverOptions,
+  UndoOptions,
+  UndoReport,
   UnmergeOptions,
   UnmergeReport,
   VerifiedEntry,
@@ -183,6 +186,21 @@ export function owner(
  */
 export function recover(options: RecoverOptions): Promise<RecoveryReport> {
   return call('recoverRootNow', options)
+}
+
+/** The transactions that can be undone, the newest first; those that `keepUndo` has kept. */
+export function history(options: RootOptions): Promise<HistoryEntry[]> {
+  return call('listHistory', options)
+}
+
+/**
+ * Undoes a finished transaction, the last one by default, as a transaction of its own: names, contents and metadata,
+ * records and set-id bits are as they were before it.
+ *
+ * @throws {CannotUndoError} with every reason, when the root is not as that transaction left it; nothing is changed
+ */
+export function undo(options: UndoOptions & Watching): Promise<UndoReport> {
+  return call('undoTransaction', options)
 }
 
 // The compiled module beside this one; only relative imports are rewritten by the compiler, URLs are not.

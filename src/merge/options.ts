@@ -50,6 +50,8 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly shareIdentical?: boolean
   /** `transaction` (default) and `file` survive power cuts, `none` kills only; MergeDurability says how they differ. */
   readonly durability?: MergeDurability
+  /** How many of the last transactions, this one included, can be undone afterwards: what they displaced is kept. */
+  readonly keepUndo?: number
   /** Whether payloads are digested for the record; `sha256` by default. */
   readonly digest?: 'sha256' | 'none'
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
@@ -112,6 +114,8 @@ export interface UnmergeOptions extends RootOptions {
   /** As of MergeOptions. */
   readonly listChanged?: boolean
   readonly durability?: MergeDurability
+  /** As of MergeOptions. */
+  readonly keepUndo?: number
 }
 
 /** What an unmerge did. */
@@ -145,6 +149,32 @@ export interface VerifiedEntry {
   /** Escaped for reading. */
   readonly name: string
   readonly differences: readonly Difference[]
+}
+
+/** A transaction that can be undone. */
+export interface HistoryEntry {
+  readonly id: string
+  /** When it began, as ISO 8601 has it. */
+  readonly time: string
+  readonly packages: readonly string[]
+  /** Names that it changed, one by one or as whole directories; those of records among them. */
+  readonly steps: number
+}
+
+/** Options of undo(). */
+export interface UndoOptions extends RootOptions {
+  /** The last one by default. */
+  readonly id?: string
+  readonly durability?: MergeDurability
+}
+
+/** What an undo did. */
+export interface UndoReport {
+  readonly undone: HistoryEntry
+  /** The undoing transaction's own id. */
+  readonly transaction: string
+  readonly leftOvers: readonly LeftOver[]
+  readonly notes: readonly string[]
 }
 
 /** Options of recover(). */

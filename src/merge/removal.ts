@@ -81,9 +81,14 @@ function unlinkIfThere({ kernel, leftOver }: RemovalContext, parent: Directory, 
   }
 }
 
-/** Takes set-id bits and capabilities off an inode that is about to lose a name. */
+/** Takes set-id bits and capabilities off an inode that is about to lose a name but has others. */
 export function harmless(kernel: Kernel, directory: Fd, name: Name, stat: Stat): void {
-  if (stat.type !== 'file' || stat.nlink < 2) return
+  if (stat.nlink > 1) takeOffPrivileges(kernel, directory, name, stat)
+}
+
+/** Takes set-id bits and capabilities off a file. */
+export function takeOffPrivileges(kernel: Kernel, directory: Fd, name: Name, stat: Stat): void {
+  if (stat.type !== 'file') return
   withDescriptor(kernel, kernel.openat(directory, name, O_RDONLY | O_NOFOLLOW), (fd) => {
     if ((stat.mode & setIdBits) !== 0) kernel.fchmod(fd, stat.mode & ~setIdBits)
     if (kernel.listXattrs(fd).includes('security.capability')) kernel.removeXattr(fd, 'security.capability')

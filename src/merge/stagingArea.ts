@@ -231,6 +231,7 @@ export function stepContext(area: StagingArea, { members, ...parts }: ContextPar
   return {
     ...parts,
     kernel: area.root.kernel,
+    id: area.id,
     declinesExchange: new Set(),
     directory: (number) => area.open(number),
     findDirectory: (number) => area.find(number),

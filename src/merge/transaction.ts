@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { displayName, joinName, type Name, type Stat } from '../sys/index.ts'
+import { forgetBackups, keeping, makeBackupDirectory, type NewBackup, stageBackup } from './backups.ts'
 import { readBootId } from './bootId.ts'
 import { RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush, type MergeDurability } from './flush.ts'
@@ -31,6 +32,8 @@ export interface StagedStep {
   readonly displaced?: Stat
   /** What the plan saw in a directory that is displaced as a whole, by live names. */
   readonly members?: ReadonlySet<Name>
+  /** What is displaced belonged to no package: it is kept until its name is free again (backups.ts). */
+  readonly isUnowned?: boolean
 }
 
 /** What a transaction shall do. */
@@ -42,6 +45,10 @@ export interface Work {
   readonly expectedSteps: number
   /** Makes everything new, complete, under staging names; returns the steps in the order of the commit. */
   stage(area: StagingArea, journal: Journal): readonly StagedStep[]
+  /** How many of the last transactions, this one included, can be undone afterwards; as they were, by default. */
+  readonly keepUndo?: number | undefined
+  /** Whether any staged step is marked `isUnowned`. */
+  readonly keepsUnowned?: boolean
 }
 
 /** Something that stayed although it should have gone. */
@@ -85,11 +92,14 @@ export function runTransaction(
   const running = new RunningTransaction(journal, area, durability, told)
   try {
     onPhase('stage')
-    const steps = running.stage({ ...work, directories: [...work.directories, state.recordsDirectory()] })
+    const backups = keepsAny(work) ? makeBackupDirectory(state) : undefined
+    const ofState = [state.recordsDirectory(), ...(backups === undefined ? [] : [backups])]
+    const steps = running.stage({ ...work, directories: [...work.directories, ...ofState] }, backups)
     onPhase('commit')
     running.commit(steps, onPhase)
     onPhase('clean up')
     running.cleanUp(steps)
+    if (work.keepUndo !== undefined) forgetBackups(state, work.keepUndo)
     return { id: area.id, ...told }
   } catch (error) {
     throw told.addTo(error)
@@ -97,6 +107,10 @@ export function runTransaction(
     area.close()
     journal.close()
   }
+}
+
+function keepsAny({ keepUndo, keepsUnowned }: Work): boolean {
+  return (keepUndo ?? 0) > 0 || keepsUnowned === true
 }
 
 /** What a transaction, or its recovery, has to tell beside its outcome. */
@@ -138,7 +152,7 @@ class RunningTransaction {
   }
 
   /** Makes everything durable under staging names. Nothing is visible; a failure removes what was made. */
-  stage(work: Work): readonly Step[] {
+  stage(work: Work, backups: Name | undefined): readonly Step[] {
     const { packages, expectedSteps } = work
     const bootId = readBootId(this.#area.root.kernel)
     const timeNs = String(BigInt(Date.now()) * 1_000_000n)
@@ -147,11 +161,7 @@ class RunningTransaction {
     try {
       this.#area.announce(work.directories, this.#journal)
       this.#journal.flush()
-      const staged = work.stage(this.#area, this.#journal)
-      const steps = staged.map(withSeen)
-      steps.forEach((step, index) => {
-        this.#describe(step, staged[index]?.members)
-      })
+      const steps = this.#described(work, timeNs, backups)
       this.#journal.flush()
       this.#flush.staged(this.#context, steps)
       return steps
@@ -159,6 +169,31 @@ class RunningTransaction {
       this.#giveUp(error, [])
       throw error
     }
+  }
+
+  /** Everything that was staged, as steps that are in the journal; the backup of what is kept comes with the records. */
+  #described(work: Work, timeNs: string, backups: Name | undefined): Step[] {
+    const staged = work.stage(this.#area, this.#journal)
+    const isUndoable = (work.keepUndo ?? 0) > 0
+    const unowned = staged.flatMap(({ step, isUnowned }) => ('staging' in step && isUnowned ? [step.staging] : []))
+    const backup: NewBackup | undefined =
+      backups === undefined || (!isUndoable && unowned.length === 0)
+        ? undefined
+        : {
+            directory: this.#area.numberOf(backups),
+            timeNs,
+            packages: work.packages,
+            isUndoable,
+            unowned: new Set(unowned),
+          }
+    const steps = staged.map((each) => (backup === undefined ? withSeen(each) : keeping(withSeen(each), backup)))
+    steps.forEach((step, index) => {
+      this.#describe(step, staged[index]?.members)
+    })
+    if (backup === undefined) return steps
+    const kept = stageBackup(this.#context, this.#area, { steps, backup })
+    this.#describe(kept, undefined)
+    return [...steps, kept]
   }
 
   /** Journals a step, and what is in the directories that it moves as a whole. */

@@ -85,7 +85,7 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
     ...removalSteps(plan, area, new KeptInodes(session, new Set(packages))),
     ...packages.flatMap((name) => forgetPackage(session, area, name)),
   ]
-  const work = { packages, directories, expectedSteps: removals.length, stage }
+  const work = { packages, directories, expectedSteps: removals.length, stage, keepUndo: options.keepUndo }
   const { id, leftOvers, notes } = runTransaction(session.state, work, options.durability ?? 'transaction', (phase) =>
     meter.enter(phase),
   )

@@ -54,6 +54,7 @@ describe('Journal', () => {
         beginning: { kind: 'begin', ...beginningOf('pkg') },
         directories: [{ kind: 'directory', ...directory }],
         steps: [step],
+        takings: { images: [], takings: [], remainders: [] },
       })
     }))
 

@@ -49,6 +49,7 @@ function contextIn(kernel: Kernel, fd: number, leftOvers: string[]): StepContext
   const directory = () => ({ fd, name: '' })
   return {
     kernel,
+    id: '0123456789abcdef',
     directory,
     findDirectory: directory,
     isRecovering: false,

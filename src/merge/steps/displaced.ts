@@ -4,8 +4,9 @@ import type { Place } from '../../movefile/index.ts'
 import { displayName, isSyscallError, joinName, magics, type Name, type Stat } from '../../sys/index.ts'
 import { RootChangedError } from '../errors.ts'
 import { listMembers } from '../members.ts'
-import { harmless, removeListed, removeObject } from '../removal.ts'
-import { asideName, keepAside } from './renaming.ts'
+import { harmless, removeListed, removeObject, takeOffPrivileges } from '../removal.ts'
+import type { Directory } from '../root.ts'
+import { asideName, keepAside, keptName, renameToFree } from './renaming.ts'
 import type { DisplacingStep, Seen, StepContext } from './step.ts'
 
 /** What is written down of a live object that will be displaced. */
@@ -13,8 +14,14 @@ export function seenOf({ ino, type, mode, uid, gid, size, mtimeNs }: Stat): Seen
   return { ino: String(ino), type, mode, uid, gid, size, mtimeNs: String(mtimeNs) }
 }
 
+interface Displaced {
+  readonly parent: Directory
+  readonly place: Place
+  readonly stat: Stat
+}
+
 /** Where the displaced object of an applied step is; undefined when it has gone already. */
-export function findDisplaced(context: StepContext, step: DisplacingStep): { place: Place; stat: Stat } | undefined {
+export function findDisplaced(context: StepContext, step: DisplacingStep): Displaced | undefined {
   const { kernel } = context
   const candidates = [
     { parent: context.findDirectory(step.stagingDirectory ?? step.directory), name: step.staging },
@@ -22,7 +29,7 @@ export function findDisplaced(context: StepContext, step: DisplacingStep): { pla
   ]
   for (const { parent, name } of candidates) {
     const stat = parent && kernel.findat(parent.fd, name)
-    if (parent !== undefined && stat !== undefined) return { place: { directory: parent.fd, name }, stat }
+    if (parent !== undefined && stat !== undefined) return { parent, place: { directory: parent.fd, name }, stat }
   }
   return undefined
 }
@@ -66,10 +73,10 @@ function checkMembers(context: StepContext, step: DisplacingStep, place: Place, 
 /** The old object loses its set-id bits and capabilities before its name goes: a stashed hard link is harmless. */
 export function removeDisplaced(context: StepContext, step: DisplacingStep): void {
   const found = findDisplaced(context, step)
-  const parent = context.findDirectory(step.stagingDirectory ?? step.directory)
-  if (found === undefined || parent === undefined) return
-  const { place, stat } = found
+  if (found === undefined) return
+  const { parent, place, stat } = found
   try {
+    if (step.backups !== undefined) return keepDisplaced(context, step, found)
     if (!step.keepsSetId) harmless(context.kernel, place.directory, place.name, stat)
     const members = stat.type === 'directory' ? context.membersOf(step.staging, 'displaced') : undefined
     if (members === undefined) return removeObject(context, parent, place.name, stat)
@@ -80,4 +87,23 @@ export function removeDisplaced(context: StepContext, step: DisplacingStep): voi
     if (!isSyscallError(error)) throw error
     context.leftOver(joinName(parent.name, place.name), error.message)
   }
+}
+
+/** It goes into the transaction's backup; where that is on another file system, it stays under a name that says so. */
+function keepDisplaced(
+  context: StepContext,
+  step: DisplacingStep,
+  { place, stat }: { place: Place; stat: Stat },
+): void {
+  const { kernel, id, findDirectory } = context
+  if (!step.keepsSetId) takeOffPrivileges(kernel, place.directory, place.name, stat)
+  const backups = findDirectory(step.backups ?? step.directory)
+  const beside = context.directory(step.directory)
+  const kept = keptName(step.staging)
+  try {
+    if (backups !== undefined) return renameToFree(kernel, place, { directory: backups.fd, name: `${id}/${kept}` })
+  } catch (error) {
+    if (!isSyscallError(error, 'EXDEV', 'ENOENT')) throw error
+  }
+  renameToFree(kernel, place, { directory: beside.fd, name: kept })
 }

@@ -1,7 +1,17 @@
 // Steps that give a staged object its name: a free one, or a live object's.
 
-import { describeLoss, type Place, setFinalFlags } from '../../movefile/index.ts'
-import { isSyscallError, joinName, type Kernel, type Stat } from '../../sys/index.ts'
+import { describeLoss, type Place, setFinalFlags, withDescriptor } from '../../movefile/index.ts'
+import {
+  isSyscallError,
+  joinName,
+  type Kernel,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+  type Stat,
+} from '../../sys/index.ts'
 import { RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
 import { removeListed } from '../removal.ts'
@@ -138,14 +148,33 @@ function undoByTwo(
   putBack(context, aside, step)
 }
 
-/** After `final`: the flags that forbid renaming. */
+/** After `final`: what was taken off while the object was kept, then the flags that forbid renaming. */
 function finish(context: StepContext, step: PlaceStep | ReplaceStep): void {
-  if (step.finalFlags === undefined) return
+  const { finalFlags, restores } = step
+  if (finalFlags === undefined && restores === undefined) return
   const parent = context.findDirectory(step.directory)
   if (parent === undefined || !isStaged(context.kernel, { directory: parent.fd, name: step.name }, step)) return
+  const live = { directory: parent.fd, name: step.name }
   const full = joinName(parent.name, step.name)
-  const lost = setFinalFlags(context.kernel, { directory: parent.fd, name: step.name }, step.finalFlags)
-  for (const loss of lost) context.leftOver(joinName(full, loss.path ?? ''), `lacks a flag: ${describeLoss(loss)}`)
+  for (const each of restores ?? []) restorePrivileges(context, live, each)
+  for (const loss of setFinalFlags(context.kernel, live, finalFlags ?? [])) {
+    context.leftOver(loss.path === undefined ? full : joinName(full, loss.path), `lacks a flag: ${describeLoss(loss)}`)
+  }
+}
+
+/** The object has its name by now and others may write around it: no symlink is followed. */
+function restorePrivileges(
+  { kernel }: StepContext,
+  live: Place,
+  { name, mode, capability }: NonNullable<PlaceStep['restores']>[number],
+): void {
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+  const path = name === '' ? live.name : joinName(live.name, name)
+  const fd = kernel.openat2(live.directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, resolve)
+  withDescriptor(kernel, fd, () => {
+    if (kernel.fstat(fd).mode !== mode) kernel.fchmod(fd, mode)
+    if (capability !== undefined) kernel.setXattr(fd, 'security.capability', Buffer.from(capability, 'base64'))
+  })
 }
 
 /** A link that stood for a rename, and that a death left with two names. */

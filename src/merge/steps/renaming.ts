@@ -26,9 +26,9 @@ export function asideName({ staging }: DisplacingStep): Name {
   return `${staging}-old`
 }
 
-/** How an object is called that is kept for its owner: nothing here ever removes it. */
+/** How an object is called that is kept, for its owner or for an undo: what is called so is never removed by the way. */
 export function keptName(staging: Name): Name {
-  return staging.replace(/^\.rootmerge-/, '.rootmerge-kept-')
+  return staging.replace(/^\.rootmerge-(kept-)*/, '.rootmerge-kept-')
 }
 
 /** Exchanges a staged object and a live one; false where that cannot be done. */

@@ -43,6 +43,8 @@ interface Placing extends Staged {
   readonly identity: string
   /** Append and immutable flags, which forbid renaming: they are set after `final`. */
   readonly finalFlags?: readonly FinalFlags[]
+  /** What was taken off while it was kept, and is set again after `final`: modes, and capabilities in base64. */
+  readonly restores?: readonly { readonly name: Name; readonly mode: number; readonly capability?: string }[]
 }
 
 interface Displacing extends Staged {
@@ -50,6 +52,8 @@ interface Displacing extends Staged {
   readonly displaced?: Seen
   /** The displaced inode has another owned name, and keeps its set-id bits and capabilities for that. */
   readonly keepsSetId?: boolean
+  /** What is displaced is kept: the number of the directory of all backups. */
+  readonly backups?: number
 }
 
 /** A staged object gets a name that was free. */
@@ -97,6 +101,8 @@ export type Step = PlaceStep | ReplaceStep | RemoveStep | RemoveDirectoryStep | 
 /** What steps work with. */
 export interface StepContext {
   readonly kernel: Kernel
+  /** The transaction's. */
+  readonly id: string
   /** Whether another process began this transaction, so that any step may be half done. */
   readonly isRecovering: boolean
   /** Opens a journaled directory, which is still the one that was journaled. */

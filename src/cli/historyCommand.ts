@@ -1,0 +1,28 @@
+// rootmerge history
+
+import type { Command } from 'commander'
+import { withExamples, withNotes } from './help.ts'
+import { print, printEvent } from './output.ts'
+import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
+
+/** rootmerge history */
+export function historyCommand(): Command {
+  const command = rootCommand('history')
+    .description('List the transactions that can be undone, the newest first.')
+    .action(run)
+  return withExamples(
+    withNotes(
+      command,
+      'A transaction can be undone if it ran with --keep-undo: what it displaced is kept until later ones push it out.',
+    ),
+    { purpose: 'what can be undone here', line: 'history' },
+  )
+}
+
+async function run(flags: RootFlags): Promise<void> {
+  const { history } = await import('../merge/index.ts')
+  for (const entry of await history(rootOptions(flags))) {
+    if (flags.json) printEvent('transaction', entry)
+    else print(`${entry.id}  ${entry.time}  ${entry.packages.join(', ')}`)
+  }
+}

@@ -1,0 +1,209 @@
+// Undoing a transaction that is over: is everything still as it left it, and which steps take it back?
+
+import { applyAttributes, metadataPolicy, type Place, withDescriptor } from '../movefile/index.ts'
+import {
+  baseName,
+  displayName,
+  joinName,
+  type Kernel,
+  type Name,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  parentName,
+  type Stat,
+} from '../sys/index.ts'
+import { type BackupStep, type DirectoryFacts, type Manifest, manifestName } from './backupManifest.ts'
+import { type Backup, backupDirectoryOf, findBackup, privilegesOf, restoring } from './backups.ts'
+import type { Obstacle } from './errors.ts'
+import { identityOf } from './identity.ts'
+import type { Root } from './root.ts'
+import type { StagingArea } from './stagingArea.ts'
+import { stampOf, stampsIn } from './stamps.ts'
+import type { State } from './state.ts'
+import type { DirectoryMetadata, Step } from './steps.ts'
+import type { StagedStep } from './transaction.ts'
+
+/** What a kept object, or a name that goes, has in common. */
+interface Undone {
+  readonly described: BackupStep
+  readonly live: Stat | undefined
+  readonly backup: Backup | undefined
+}
+
+/** A transaction, about to be undone. */
+export class UndoPlan {
+  readonly obstacles: Obstacle[] = []
+  readonly #state: State
+  readonly #root: Root
+  readonly #kernel: Kernel
+  readonly #manifest: Manifest
+  readonly #undone: readonly Undone[]
+  /** Directories that the transaction removed and that have to be made again, by name. */
+  readonly #removed: ReadonlyMap<Name, Undone>
+
+  constructor(state: State, manifest: Manifest) {
+    this.#state = state
+    this.#root = state.root
+    this.#kernel = state.root.kernel
+    this.#manifest = manifest
+    const { id } = manifest.header
+    this.#undone = manifest.steps.map((described) => ({
+      described,
+      live: this.#root.find(described.name),
+      backup: findBackup(state, id, described),
+    }))
+    this.#removed = new Map(this.#undone.filter(isGone).map((undone) => [undone.described.name, undone]))
+    for (const undone of this.#undone) this.#check(undone)
+  }
+
+  /** Every directory in which something is undone, and those that hold what is kept. */
+  get directories(): Name[] {
+    const parents = this.#undone
+      .map(({ described }) => parentName(described.name))
+      .filter((name) => !this.#removed.has(name))
+    const backups = this.#undone.flatMap(({ backup }) => (backup === undefined ? [] : [backup.directory]))
+    const own = backupDirectoryOf(this.#state, this.#manifest.header.id)
+    return [...new Set([...parents, ...backups, own, parentName(own)])]
+  }
+
+  #check(undone: Undone): void {
+    const { described, live, backup } = undone
+    const { name, step } = described
+    const obstacle = (reason: string) => void this.obstacles.push({ name: displayName(name), reason })
+    if (described.kept !== undefined && backup === undefined) obstacle('what it was before is not kept any more')
+    if (step.kind === 'place' || step.kind === 'replace') {
+      if (this.#stampAt(name) !== described.after)
+        obstacle(live === undefined ? 'is not there any more' : 'was changed')
+      else if (described.tree !== undefined) this.#checkTree(name, described.tree)
+    }
+    if (step.kind === 'remove' && live !== undefined) obstacle('was made anew')
+    if (step.kind === 'removeDirectory' && live !== undefined && live.type !== 'directory') obstacle('was made anew')
+    if (step.kind === 'changeDirectory' && !hasMetadata(live, step.after)) obstacle('was changed')
+    const parent = parentName(name)
+    if (!this.#removed.has(parent) && this.#root.findDirectory(parent)?.name !== parent)
+      obstacle('its directory was changed')
+  }
+
+  #checkTree(top: Name, tree: Readonly<Record<Name, string>>): void {
+    const now = stampsIn(this.#kernel, this.#place(top))
+    for (const within of new Set([...Object.keys(now), ...Object.keys(tree)])) {
+      if (now[within] === tree[within]) continue
+      const reason =
+        tree[within] === undefined
+          ? 'was put there'
+          : now[within] === undefined
+            ? 'is not there any more'
+            : 'was changed'
+      this.obstacles.push({ name: displayName(joinName(top, within)), reason })
+    }
+  }
+
+  #stampAt(name: Name): string | undefined {
+    return this.#root.findDirectory(parentName(name)) && stampOf(this.#kernel, this.#place(name))
+  }
+
+  #place(name: Name): Place {
+    return { directory: this.#root.directory(parentName(name)).fd, name: baseName(name) }
+  }
+
+  /** The steps that take everything back: names that come back, then those that change, then those that go. */
+  stage(area: StagingArea): StagedStep[] {
+    const order: readonly Step['kind'][] = ['changeDirectory', 'place', 'replace', 'remove', 'removeDirectory']
+    const steps = this.#undone.toReversed().flatMap((undone) => this.#inverse(area, undone))
+    const sorted = steps.toSorted((one, other) => order.indexOf(one.step.kind) - order.indexOf(other.step.kind))
+    return [...sorted, ...this.#forget(area)]
+  }
+
+  #inverse(area: StagingArea, undone: Undone): StagedStep[] {
+    const { described, live, backup } = undone
+    const { step, name } = described
+    if (this.#removed.has(parentName(name))) return [] // comes with the directory
+    const at = { phase: step.phase, directory: area.numberOf(parentName(name)), name: baseName(name) }
+    const members = { members: new Set(Object.keys(described.tree ?? {}).map((within) => joinName(name, within))) }
+    if (step.kind === 'place' && live) {
+      const gone: StagedStep = { step: { kind: 'remove', ...at, staging: area.newName() }, displaced: live, ...members }
+      return step.phase === 'record' ? [gone, removalOf(area, parentName(name))] : [gone]
+    }
+    if (step.kind === 'replace' && live && backup) {
+      return [{ step: { kind: 'replace', ...at, ...restoring(area, backup) }, displaced: live, ...members }]
+    }
+    if (step.kind === 'remove' && backup) return [{ step: { kind: 'place', ...at, ...restoring(area, backup) } }]
+    if (step.kind === 'changeDirectory') {
+      return [{ step: { kind: 'changeDirectory', ...at, before: step.after, after: step.before } }]
+    }
+    return isGone(undone) ? [this.#remake(area, undone, at)] : []
+  }
+
+  /** A directory that was removed is made again as a hidden subtree, with what was removed from it as links. */
+  #remake(area: StagingArea, { described }: Undone, at: Pick<Step, 'phase' | 'directory' | 'name'>): StagedStep {
+    const staging = area.newName()
+    const { fd } = area.open(at.directory)
+    const restores: Restores = []
+    this.#fill({ directory: fd, name: staging }, described, { top: described.name, restores })
+    const identity = identityOf(this.#kernel, fd, staging) ?? ''
+    return { step: { kind: 'place', ...at, staging, identity, ...(restores.length > 0 ? { restores } : {}) } }
+  }
+
+  #fill(place: Place, { name, removed }: BackupStep, made: { top: Name; restores: Restores }): void {
+    const kernel = this.#kernel
+    kernel.mkdirat(place.directory, place.name, 0o700)
+    const fd = kernel.openat(place.directory, place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    withDescriptor(kernel, fd, () => {
+      for (const { described, backup } of this.#undone) {
+        if (parentName(described.name) !== name) continue
+        const inside = { directory: fd, name: baseName(described.name) }
+        if (this.#removed.has(described.name)) this.#fill(inside, described, made)
+        else if (backup !== undefined) this.#link(backup, inside, made)
+      }
+      if (removed !== undefined) restoreDirectory(kernel, fd, removed)
+    })
+  }
+
+  #link(backup: Backup, to: Place, { top, restores }: { top: Name; restores: Restores }): void {
+    const from = this.#root.directory(backup.directory)
+    this.#kernel.linkat(from.fd, backup.kept.kept ?? '', to.directory, to.name)
+    const mode =
+      'displaced' in backup.kept.step ? (backup.kept.step.displaced?.mode ?? backup.stat.mode) : backup.stat.mode
+    const within = backup.kept.name.slice(top.length + 1)
+    restores.push(...(privilegesOf(within, { ...backup, mode }).restores ?? []))
+  }
+
+  /** The backup goes with the records: what was linked out of it, its manifest, its directory. */
+  #forget(area: StagingArea): StagedStep[] {
+    const own = backupDirectoryOf(this.#state, this.#manifest.header.id)
+    const remove = (directory: Name, name: Name): StagedStep => {
+      const at = { phase: 'record' as const, directory: area.numberOf(directory), name, staging: area.newName() }
+      return { step: { kind: 'remove', ...at, keepsSetId: true } } // it is linked to a name that lives
+    }
+    const linked = this.#undone
+      .filter(({ described }) => this.#removed.has(parentName(described.name)))
+      .flatMap(({ backup }) => (backup === undefined ? [] : [remove(backup.directory, backup.kept.kept ?? '')]))
+    return [...linked, remove(own, manifestName), removalOf(area, own)]
+  }
+}
+
+/** A directory of the state goes when it is empty: a package's without its record, a backup's. */
+function removalOf(area: StagingArea, name: Name): StagedStep {
+  const at = { directory: area.numberOf(parentName(name)), name: baseName(name) }
+  return { step: { kind: 'removeDirectory', phase: 'record', ...at } }
+}
+
+type Restores = { readonly name: Name; readonly mode: number; readonly capability?: string }[]
+
+/** Whether a directory that the transaction removed has to be made again. */
+function isGone({ described, live }: Undone): boolean {
+  return described.step.kind === 'removeDirectory' && live === undefined
+}
+
+function hasMetadata(live: Stat | undefined, { uid, gid, mode }: DirectoryMetadata): boolean {
+  return live?.type === 'directory' && live.uid === uid && live.gid === gid && live.mode === mode
+}
+
+const everything = metadataPolicy({ excludeXattrs: [], selinux: 'preserve' })
+
+function restoreDirectory(kernel: Kernel, fd: number, { uid, gid, mode, mtimeNs, xattrs }: DirectoryFacts): void {
+  const values = xattrs.map(([name, value]) => ({ name, value: Buffer.from(value, 'base64') }))
+  const attributes = { uid, gid, mode, atimeNs: BigInt(mtimeNs), mtimeNs: BigInt(mtimeNs), xattrs: values }
+  applyAttributes(kernel, { fd, type: 'directory' }, attributes, everything)
+}
