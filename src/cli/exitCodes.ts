@@ -18,6 +18,8 @@ const byErrorCode: Readonly<Record<string, number>> = {
   ERR_ROOTMERGE_COLLISION: exitCodes.refused,
   ERR_ROOTMERGE_UNSAFE_ENTRY: exitCodes.refused,
   ERR_ROOTMERGE_ESCAPES_ROOT: exitCodes.refused,
+  ERR_ROOTMERGE_STATE_MISSING: exitCodes.refused,
+  ERR_ROOTMERGE_NESTED_ROOT: exitCodes.refused,
   ERR_ROOTMERGE_CANNOT_UNDO: exitCodes.refused,
   ERR_ROOTMERGE_LOCKED: exitCodes.refused,
   ERR_ROOTMERGE_CORRUPT_IMAGE: exitCodes.refused,

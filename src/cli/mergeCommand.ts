@@ -25,6 +25,7 @@ interface MergeFlags extends RootFlags {
   readonly changed?: Name
   readonly contents?: Name
   readonly shareIdentical?: boolean
+  readonly intoOtherRoots?: boolean
   readonly durability?: MergeDurability
   readonly keepUndo?: number
   readonly digest?: 'sha256' | 'none'
@@ -68,6 +69,7 @@ export function mergeCommand(): Command {
     .option('--collision-ignore <glob>', 'take these names over whoever owns them; may be given several times', collect)
     .option('--changed <file>', 'write every changed name to a file, each ended by a NUL')
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
+    .option('--into-other-roots', 'place names in a directory that is a root of its own too')
     .option('--share-identical', 'own identical objects together with other packages')
     .addOption(durabilityOption())
     .addOption(keepUndoOption())
@@ -124,7 +126,17 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
 }
 
 function mergeOptions(flags: MergeFlags) {
-  const { replaces, shareIdentical, keepUndo, durability, digest, metadata, stripComponents, concatenated } = flags
+  const {
+    replaces,
+    shareIdentical,
+    keepUndo,
+    intoOtherRoots,
+    durability,
+    digest,
+    metadata,
+    stripComponents,
+    concatenated,
+  } = flags
   const texts = (values: readonly Name[] | undefined) => values?.map(textOf)
   const listChanged = flags.changed !== undefined
   const globs = {
@@ -140,6 +152,7 @@ function mergeOptions(flags: MergeFlags) {
     ...(flags.move === true ? { mode: 'move' as const } : {}),
     replaces,
     shareIdentical,
+    intoOtherRoots,
     durability,
     keepUndo,
     digest,

@@ -62,7 +62,7 @@ function plainView({ verbose }: OutputOptions): View {
       phase = progress.phase
       if (!(isNew && verbose) && performance.now() < next) return
       next = performance.now() + plainEvery
-      say(isNew ? `${phase} …` : describeProgress(progress, new Pace(), 0).join('  '))
+      say(isNew && progress.holder === undefined ? `${phase} …` : describeProgress(progress, new Pace(), 0).join('  '))
     },
     end: () => {},
   }
@@ -110,11 +110,12 @@ const barWidth = 20
 
 /** What can be said, the most important part first. */
 export function describeProgress(progress: Progress, pace: Pace, width: number): string[] {
-  const { phase, entries, bytes, totalEntries } = progress
+  const { phase, entries, bytes, totalEntries, holder } = progress
   const isCounted = totalEntries !== undefined && totalEntries > 0 && countedPhases.has(phase)
   const left = isCounted ? pace.left(totalEntries) : undefined
   const rate = pace.rate
   const parts = [phase.padEnd(8)]
+  if (holder !== undefined) parts.push(`for ${holder}`)
   if (isCounted && width > 0) parts.push(bar(entries / totalEntries, width))
   if (isCounted) parts.push(`${formatCount(entries)}/${counted(totalEntries, 'entry', 'entries')}`)
   else if (entries > 0) parts.push(counted(entries, 'entry', 'entries'))

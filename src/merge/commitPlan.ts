@@ -3,6 +3,7 @@
 import type { CopyTotals } from './copyTotals.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
+import { OtherRoots } from './mark.ts'
 import type { Merging } from './mergeEngine.ts'
 import type { MergeReport } from './options.ts'
 import { withoutNames } from './ownership.ts'
@@ -23,6 +24,7 @@ export function commitPlan(
   const { session, options, meter } = merging
   const { root, state } = session
   const packages = plan.packages.map(({ packageName }) => packageName)
+  if (options.intoOtherRoots !== true) new OtherRoots(root).refuse(directoriesOf(plan))
   const own = packages.map((name) => makeDirectories(root, state.packageDirectory(name)).name)
   const replaced = goneRecords(merging, packages)
   const others = [...replaced, ...plan.taken.keys()]

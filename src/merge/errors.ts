@@ -4,9 +4,11 @@ import { displayName, type Name, RootmergeError } from '../sys/index.ts'
 import {
   CannotUndoError,
   LockedError,
+  NestedRootError,
   NotMountedError,
   RecoveryPendingError,
   RootChangedError,
+  StateMissingError,
 } from './transactionErrors.ts'
 
 export * from './transactionErrors.ts'
@@ -244,6 +246,8 @@ export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   RootChangedError,
   NotMountedError,
   CannotUndoError,
+  StateMissingError,
+  NestedRootError,
   RecoveryPendingError,
   UnknownPackageError,
   InexpressibleError,

@@ -4,13 +4,14 @@ import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
 import { eachLiveName } from './liveNames.ts'
+import { checkMark } from './mark.ts'
 import type { ListedEntry, OwnedName, RecoverOptions } from './options.ts'
 import { withOwners } from './owners.ts'
 import { checkRecordedName } from './packageName.ts'
 import { recordBytes } from './record.ts'
 import { type RecoveryReport, recoverRoot } from './recover.ts'
 import { refreshIndex } from './refreshIndex.ts'
-import { inSession, type RootOptions, reading } from './session.ts'
+import { inSession, patienceOf, type RootOptions, reading } from './session.ts'
 import { lockRoot, type State } from './state.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
@@ -80,8 +81,9 @@ function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name):
 /** Brings a root out of a transaction that was left behind. */
 export function recoverRootNow(engine: EngineContext, options: RecoverOptions): RecoveryReport {
   return inSession(engine, options, {}, ({ root, state }) => {
+    checkMark(state)
     if (state.find() === undefined) return { action: 'nothing', packages: [], leftOvers: [] }
-    lockRoot(root, state, { seconds: options.lockWait ?? 0 })
+    lockRoot(root, state, patienceOf(engine, options))
     const report = recoverRoot(state, options.undo ?? false)
     refreshIndex(state)
     return report

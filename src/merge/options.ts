@@ -13,11 +13,13 @@ import type { LeftOver, MergeDurability, TransactionPhase } from './transaction.
 
 /** Where an operation is. */
 export interface MergeProgress {
-  readonly phase: 'unpack' | 'plan' | 'verify' | TransactionPhase
+  readonly phase: 'wait' | 'unpack' | 'plan' | 'verify' | TransactionPhase
   readonly entries: number
   readonly bytes: number
   /** Absent until it is known. */
   readonly totalEntries?: number
+  /** In the phase `wait`: who is changing the root. */
+  readonly holder?: string
 }
 
 /** What becomes of an image. */
@@ -52,6 +54,8 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly durability?: MergeDurability
   /** How many of the last transactions, this one included, can be undone afterwards: what they displaced is kept. */
   readonly keepUndo?: number
+  /** Whether names may lie in another root that bears a mark of its own, and so does not know of them. */
+  readonly intoOtherRoots?: boolean
   /** Whether payloads are digested for the record; `sha256` by default. */
   readonly digest?: 'sha256' | 'none'
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */

@@ -1,12 +1,13 @@
 // What every operation on a root begins with: the root, its state, and (for changes) the lock and recovery.
 
 import { type MetadataOptions, Mover, metadataPolicy } from '../movefile/index.ts'
-import { type CancelFlag, type Kernel, type Name, toName } from '../sys/index.ts'
+import { type CancelFlag, displayName, type Kernel, type Name, toName } from '../sys/index.ts'
 import { RecoveryPendingError } from './errors.ts'
 import { Comparer } from './live.ts'
+import { checkMark } from './mark.ts'
 import { pendingTransaction, type RecoveryReport, recoverRoot } from './recover.ts'
 import { Root } from './root.ts'
-import { defaultState, lockRoot, State } from './state.ts'
+import { defaultState, type LockPatience, lockRoot, readHolder, State } from './state.ts'
 
 /** Options of every operation on a root. */
 export interface RootOptions {
@@ -31,6 +32,7 @@ export interface Session {
 export interface EngineParts {
   readonly kernel: Kernel
   readonly cancel: CancelFlag
+  readonly report?: (progress: unknown) => void
 }
 
 /** Whether an operation only reads, or changes the root. */
@@ -43,8 +45,16 @@ export function reading<T>(
   operation: (session: Session) => T,
 ): T {
   return inSession(engine, options, options, (session) => {
+    checkMark(session.state)
     if (pendingTransaction(session.state) !== undefined) {
-      throw new RecoveryPendingError(session.root.path, 'what it says of itself may be mixed')
+      const { root, state } = session
+      throw new RecoveryPendingError(
+        root.path,
+        `what it says of itself may be mixed; ${readHolder(root, state)} began it`,
+        {
+          hint: `Wait until that ends. If it has died, run: rootmerge recover --root ${displayName(root.path)}`,
+        },
+      )
     }
     return operation(session)
   })
@@ -57,9 +67,15 @@ export function changing<T>(
   operation: (session: Session, recovered: RecoveryReport) => T,
 ): T {
   return inSession(engine, options, options, (session) => {
-    lockRoot(session.root, session.state, { seconds: options.lockWait ?? 0 })
+    lockRoot(session.root, session.state, patienceOf(engine, options))
     return operation(session, recoverRoot(session.state))
   })
+}
+
+/** How an operation waits for another writer: until its time is over or it is cancelled. */
+export function patienceOf({ cancel, report }: EngineParts, { lockWait }: RootOptions): LockPatience {
+  const onWait = (holder: string) => report?.({ phase: 'wait', entries: 0, bytes: 0, holder })
+  return { seconds: lockWait ?? 0, cancel, onWait }
 }
 
 /** Opens a root for one operation and closes everything afterwards. */

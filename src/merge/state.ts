@@ -9,7 +9,6 @@ import {
   LOCK_EX,
   LOCK_NB,
   type Name,
-  nameBytes,
   O_CREAT,
   O_NOFOLLOW,
   O_RDONLY,
@@ -19,6 +18,7 @@ import {
   tryOpenat,
 } from '../sys/index.ts'
 import { InvalidArgumentError, LockedError, UnknownPackageError } from './errors.ts'
+import { checkMark, markRoot } from './mark.ts'
 import { decodePackageName, encodePackageName } from './packageName.ts'
 import { type PackageRecord, readRecord, readRecordNames } from './record.ts'
 import { type Directory, isWithin, makeDirectories, type Root } from './root.ts'
@@ -150,9 +150,13 @@ export function writeWhole(kernel: Kernel, fd: Fd, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) written += kernel.write(fd, bytes.subarray(written))
 }
 
-/** How long to wait for another writer, and how to sleep. */
+/** How long to wait for another writer, and who is told meanwhile. */
 export interface LockPatience {
   readonly seconds: number
+  /** Throws to give up waiting. */
+  readonly cancel?: { check(): void }
+  /** Called once, with the holder's name. */
+  readonly onWait?: (holder: string) => void
 }
 
 const millisecondsBetweenAttempts = 50
@@ -164,14 +168,19 @@ const millisecondsBetweenAttempts = 50
  * root; it dies with its holder. The holder's name is written down for the message that others get.
  *
  * @throws {LockedError}
+ * @throws {StateMissingError} when the root is marked as another state's
  */
 export function lockRoot(root: Root, state: State, patience: LockPatience): void {
   const deadline = performance.now() + patience.seconds * 1000
-  while (!tryLock(root)) {
+  for (let attempt = 0; !tryLock(root); attempt++) {
     if (performance.now() >= deadline) throw new LockedError(root.path, readHolder(root, state))
+    if (attempt === 0) patience.onWait?.(readHolder(root, state))
+    patience.cancel?.check()
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millisecondsBetweenAttempts)
   }
+  checkMark(state)
   writeHolder(root, state)
+  markRoot(state)
 }
 
 function tryLock({ kernel, fd }: Root): boolean {
@@ -184,7 +193,8 @@ function tryLock({ kernel, fd }: Root): boolean {
   }
 }
 
-function readHolder({ kernel }: Root, state: State): string {
+/** Who wrote itself down last as the root's writer; it may have ended since. */
+export function readHolder({ kernel }: Root, state: State): string {
   const directory = state.find()
   const fd = directory && tryOpenat(kernel, directory.fd, 'lock', O_RDONLY | O_NOFOLLOW)
   if (fd === undefined) return 'another process'
@@ -194,5 +204,11 @@ function readHolder({ kernel }: Root, state: State): string {
 function writeHolder({ kernel }: Root, state: State): void {
   const directory = state.make()
   const fd = kernel.openat(directory.fd, 'lock', O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
-  withDescriptor(kernel, fd, () => writeWhole(kernel, fd, nameBytes(`process ${process.pid}\n`)))
+  withDescriptor(kernel, fd, () => writeWhole(kernel, fd, Buffer.from(`process ${process.pid} (${programName()})\n`)))
+}
+
+/** What a person calls this process by. */
+function programName(): string {
+  const [, script = process.execPath] = process.argv
+  return script.slice(script.lastIndexOf('/') + 1)
 }
