@@ -42,6 +42,7 @@ export type * from './options.ts'
 export { type Manager, managers } from './packageName.ts'
 export { type PlanAction, type PlanStep, PlanSteps, planActions } from './planSteps.ts'
 export type { RecoveryAction, RecoveryReport } from './recover.ts'
+export type { ScanReport } from './scan.ts'
 export type { RootOptions } from './session.ts'
 export type { LeftOver, MergeDurability } from './transaction.ts'
 

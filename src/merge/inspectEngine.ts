@@ -11,6 +11,7 @@ import { checkRecordedName } from './packageName.ts'
 import { recordBytes } from './record.ts'
 import { type RecoveryReport, recoverRoot } from './recover.ts'
 import { refreshIndex } from './refreshIndex.ts'
+import { scanRoot } from './scan.ts'
 import { inSession, patienceOf, type RootOptions, reading } from './session.ts'
 import { lockRoot, type State } from './state.ts'
 
@@ -82,10 +83,13 @@ function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name):
 export function recoverRootNow(engine: EngineContext, options: RecoverOptions): RecoveryReport {
   return inSession(engine, options, {}, ({ root, state }) => {
     checkMark(state)
-    if (state.find() === undefined) return { action: 'nothing', packages: [], leftOvers: [] }
+    if (state.find() === undefined && !options.scan) return { action: 'nothing', packages: [], leftOvers: [] }
     lockRoot(root, state, patienceOf(engine, options))
     const report = recoverRoot(state, options.undo ?? false)
     refreshIndex(state)
-    return report
+    const { scan = false } = options
+    if (scan === false) return report
+    const directories = scan === true ? {} : { directories: scan.map((name) => toName(name).replace(/^\/+|\/+$/g, '')) }
+    return { ...report, scan: scanRoot(state, { ...directories, cancel: engine.cancel }) }
   })
 }

@@ -185,6 +185,11 @@ export interface UndoReport {
 export interface RecoverOptions extends RootOptions {
   /** Undo a committed transaction instead of finishing it. */
   readonly undo?: boolean
+  /**
+   * Afterwards look for staging names that no journal knows, in the whole root or in some of its directories, and
+   * remove those with which nothing is lost.
+   */
+  readonly scan?: boolean | readonly (string | Uint8Array)[]
 }
 
 /** An entry of a record. */

@@ -5,6 +5,7 @@ import { readBootId } from './bootId.ts'
 import { NotMountedError, RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush } from './flush.ts'
 import { Journal, type JournalState, type Marker } from './journal.ts'
+import { rememberFinished, type ScanReport } from './scan.ts'
 import { StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
 import { applyStep, checkDisplaced, cleanUpStep, type Step, type StepContext, undoSteps, whereIs } from './steps.ts'
@@ -49,6 +50,8 @@ export interface RecoveryReport {
   readonly packages: readonly string[]
   /** Names that nobody of this transaction made, and that were left alone; old objects that are kept aside. */
   readonly leftOvers: readonly LeftOver[]
+  /** What a scan for forgotten staging names found; only where one was asked for. */
+  readonly scan?: ScanReport
 }
 
 /** The transaction that was left behind in a root, if any; needs no lock and writes nothing. */
@@ -74,7 +77,10 @@ export function recoverRoot(state: State, undo = false): RecoveryReport {
   const isReliable = isFlushed || bootId === readBootId(state.root.kernel)
   const action = recoveryActionFor({ marker: pending.marker, isReliable, undo })
   try {
-    return { packages, ...new Recovery(state, pending, isReliable).run(action) }
+    const recovered = new Recovery(state, pending, isReliable).run(action)
+    const isFinished = recovered.action === 'finish' || recovered.action === 'clean up'
+    if (isFinished && recovered.leftOvers.length > 0) rememberFinished(state, pending.id)
+    return { packages, ...recovered }
   } catch (error) {
     throw pendingError(state, action, error)
   }

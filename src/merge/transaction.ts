@@ -8,6 +8,7 @@ import { RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush, type MergeDurability } from './flush.ts'
 import { Journal } from './journal.ts'
 import { type ListedTree, listMembers, Members } from './members.ts'
+import { rememberFinished } from './scan.ts'
 import { type ContextParts, StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
 import { livePlace, stagedPlace } from './steps/renaming.ts'
@@ -99,6 +100,7 @@ export function runTransaction(
     running.commit(steps, onPhase)
     onPhase('clean up')
     running.cleanUp(steps)
+    if (told.leftOvers.length > 0) rememberFinished(state, area.id)
     if (work.keepUndo !== undefined) forgetBackups(state, work.keepUndo)
     return { id: area.id, ...told }
   } catch (error) {
