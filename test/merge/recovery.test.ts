@@ -260,3 +260,35 @@ describe('rootmerge-recover.service', () => {
     else assert.equal(verified.stderr.replace(/^.*(SYSTEMD_|Failed to (initialize|prepare)|\/etc\/).*\n/gm, ''), '')
   })
 })
+
+describe('a merge that may be replacing its own runtime', () => {
+  const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+  const loaded = /open(at)?\(.*\.(js|mjs|cjs|json|node|so)".*= \d/
+
+  for (const [how, inject] of Object.entries({
+    'that succeeds': [],
+    'that is undone': ['-e', 'inject=renameat2:error=EIO:when=2'],
+  })) {
+    it(`loads nothing after its first rename, ${how}`, function () {
+      if (spawnSync('strace', ['-V']).error !== undefined) {
+        fs.writeSync(2, 'skipped: no strace\n')
+        this.skip()
+      }
+      return withScene(trees, async ({ root, directory, merge }) => {
+        await merge('one')
+        const trace = join(directory, 'trace')
+        const args = ['-f', '-o', trace, '-e', 'trace=open,openat,renameat2', ...inject, process.execPath, command]
+        spawnSync('strace', [...args, 'merge', join(directory, 'two'), '--package', 'p', '--root', root])
+        const lines = fs.readFileSync(trace, 'utf8').split('\n')
+        const first = lines.findIndex((line) => line.includes('renameat2('))
+        assert.ok(first > 100 && lines.slice(0, first).some((line) => loaded.test(line)))
+        assert.ok(lines.slice(first).length > 5)
+        assert.deepEqual(
+          lines.slice(first).filter((line) => loaded.test(line)),
+          [],
+        )
+        assert.equal(fs.readFileSync(join(root, 'etc/a'), 'utf8'), inject.length === 0 ? '2, longer' : '1')
+      })
+    })
+  }
+})
