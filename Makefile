@@ -33,6 +33,10 @@ test-fs: check   ## the long form: every file system, every kill and cut
 test-lts: check  ## the tests on the newest LTS of Node (npm package node-linux-*)
 	@npm exec --yes --package=node-linux-$$(node -p process.arch)@26 -- node scripts/mocha.mjs
 
+docs: build      ## manual pages, completions, docs/commands.md, and the API reference in docs/api
+	@node build/scripts/docs.js
+	@npm exec --yes --package=typedoc@0.28.20 --package=typescript@6.0.3 -- typedoc
+
 bench: build     ## measurements, side by side with the peers
 	@for script in build/bench/*.js; do node "$$script" || exit 1; done
 

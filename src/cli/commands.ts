@@ -14,6 +14,7 @@ export interface CommandEntry {
 
 const root = 'Commands on a root:'
 const files = 'Commands on files:'
+const shell = 'For the shell:'
 
 /** Every command, in the order in which a reader meets them. */
 export const commands: readonly CommandEntry[] = [
@@ -83,24 +84,30 @@ export const commands: readonly CommandEntry[] = [
     summary: 'move any object with everything that belongs to it',
     load: async () => (await import('./moveCommand.ts')).moveCommand(),
   },
+  {
+    name: 'completion',
+    group: shell,
+    summary: 'print a completion script for bash, zsh or fish',
+    load: async () => (await import('./completionCommand.ts')).completionCommand(),
+  },
 ]
 
 /**
  * The whole command line, ready to parse.
  *
- * @param wanted  the one command that is loaded, `all` for every one; the others are names and summaries
+ * @param wanted  the one command that is loaded, `{ all: true }` for every one; the others are names and summaries
  */
-export async function makeProgram(version: string, wanted: string | undefined | typeof all): Promise<Command> {
+export async function makeProgram(
+  version: string,
+  wanted: string | undefined | { readonly all: true },
+): Promise<Command> {
   const program = new Command('rootmerge')
     .description('Installs images into a live root: one merge is one transaction that survives a crash at any instant.')
     .version(version)
     .helpCommand('help [command]', 'show the help of a command')
   for (const { name, group, summary, load } of commands) {
-    const command = wanted === all || wanted === name ? await load() : new Command(name)
+    const command = wanted === name || typeof wanted === 'object' ? await load() : new Command(name)
     program.addCommand(command.summary(summary).helpGroup(group))
   }
   return program
 }
-
-/** Stands for every command. */
-export const all: unique symbol = Symbol('all')

@@ -14,6 +14,16 @@ export const exitCodes = {
   recoveryPending: 4,
 } as const
 
+/** What each code means, in words; the manual takes them from here. */
+export const exitCodeMeanings: readonly (readonly [codes: string, meaning: string])[] = [
+  ['0', 'done; also an unmerge that kept edited files: it lists them'],
+  ['1', 'refused, or the answer is no: verify found a difference, owner found nobody'],
+  ['2', 'the command line is wrong'],
+  ['3', 'a system call failed; nothing was changed'],
+  ['4', 'a transaction is pending: run `rootmerge recover`'],
+  ['130, 143, 129', 'interrupted by Ctrl-C, SIGTERM or SIGHUP; undone, nothing was changed'],
+]
+
 const byErrorCode: Readonly<Record<string, number>> = {
   ERR_ROOTMERGE_COLLISION: exitCodes.refused,
   ERR_ROOTMERGE_UNSAFE_ENTRY: exitCodes.refused,
