@@ -12,9 +12,10 @@ export interface CommandEntry {
   load(): Promise<Command>
 }
 
-const root = 'Commands on a root:'
-const files = 'Commands on files:'
-const shell = 'For the shell:'
+/** The headings. */
+export const groups = { root: 'Commands on a root:', files: 'Commands on files:', shell: 'For the shell:' } as const
+
+const { root, files, shell } = groups
 
 /** Every command, in the order in which a reader meets them. */
 export const commands: readonly CommandEntry[] = [

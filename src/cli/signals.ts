@@ -33,6 +33,10 @@ export async function cancellable<T>(operation: (signal: AbortSignal) => Promise
     const result = await operation(controller.signal)
     if (controller.signal.aborted) say('rootmerge: it came too late: everything was done already')
     return result
+  } catch (error) {
+    // Whatever it was doing when it was told to stop, such as waiting for a lock: that it stopped is the answer.
+    const isPending = (error as { code?: unknown }).code === 'ERR_ROOTMERGE_RECOVERY_PENDING'
+    throw controller.signal.aborted && !isPending ? controller.signal.reason : error
   } finally {
     stopListening()
   }

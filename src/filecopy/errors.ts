@@ -1,6 +1,8 @@
 // What can go wrong with a copy beyond a refused system call.
 
-import { displayName, type ErrorClass, type Name, RootmergeError } from '../sys/index.ts'
+import { displayName } from '../sys/bytes.ts'
+import { RootmergeError } from '../sys/errors.ts'
+import type { ErrorClass, Name } from '../sys/index.ts'
 import type { Decline } from './report.ts'
 
 /** Source and target are one file, or the two ranges in it overlap. Nothing was written. */

@@ -3,15 +3,10 @@
 import { createHash } from 'node:crypto'
 import type { Place } from '../movefile/index.ts'
 import { nameBytes, type Stat } from '../sys/index.ts'
+import { type Difference, differences } from './differences.ts'
 import type { Digest, RecordedEntry, Unknown, Xattrs } from './entry.ts'
 import { type Comparer, sameXattrs } from './live.ts'
 import type { Root } from './root.ts'
-
-/** What can differ, in the order of `rpm -V`'s columns as far as it has them. */
-export const differences = ['size', 'mode', 'digest', 'device', 'link', 'owner', 'group', 'mtime', 'xattrs'] as const
-
-/** One way in which a live object is not what was recorded; `missing` and `type` stand alone. */
-export type Difference = (typeof differences)[number] | 'type' | 'missing'
 
 /** How closely to look. */
 export interface Closeness {

@@ -1,6 +1,8 @@
 // What can go wrong with a merge. After any of these but RecoveryPendingError the root is as it was before.
 
-import { displayName, type Name, RootmergeError } from '../sys/index.ts'
+import { displayName } from '../sys/bytes.ts'
+import { RootmergeError } from '../sys/errors.ts'
+import type { Name } from '../sys/index.ts'
 import {
   CannotUndoError,
   LockedError,

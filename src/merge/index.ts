@@ -1,10 +1,11 @@
 // Merging images into a root: the public functions. Each runs the synchronous engine in its own thread, so the
 // caller's event loop goes on; knows no errno numbers and no copy method.
 
-import { NoMethodError, NotCopyableError, SameFileError, SourceChangedError } from '../filecopy/index.ts'
-import { MetadataLostError, MountPointError, SourceReplacedError, StagingTakenError } from '../movefile/index.ts'
+import { NoMethodError, NotCopyableError, SameFileError, SourceChangedError } from '../filecopy/errors.ts'
+import { MountPointError, SourceReplacedError, StagingTakenError } from '../movefile/errors.ts'
+import { MetadataLostError } from '../movefile/losses.ts'
+import { publish } from '../sys/diagnostics.ts'
 import { callEngine } from '../sys/engineThread.ts'
-import { publish } from '../sys/index.ts'
 import type { ReadArchiveOptions } from './archive/listArchive.ts'
 import { mergeErrors } from './errors.ts'
 import type { ExportOptions } from './exportRecord.ts'
@@ -31,9 +32,9 @@ import type { RecoveryReport } from './recover.ts'
 import type { RootOptions } from './session.ts'
 import { verifyInThreads } from './verifyInThreads.ts'
 
-export { MountPointError } from '../movefile/index.ts'
 export type { ReadArchiveOptions } from './archive/listArchive.ts'
-export { type Difference, differences } from './compareRecorded.ts'
+export { MountPointError } from '../movefile/errors.ts'
+export { type Difference, differences } from './differences.ts'
 export * from './errors.ts'
 export type { ExportFormat, ExportOptions } from './exportRecord.ts'
 export type { ImportOptions, ImportReport } from './import/importOptions.ts'

@@ -3,7 +3,7 @@
 import type { MetadataOptions } from '../movefile/index.ts'
 import type { FileType } from '../sys/index.ts'
 import type { ArchiveOptions } from './archive/unpack.ts'
-import type { Difference } from './compareRecorded.ts'
+import type { Difference } from './differences.ts'
 import type { KeptName } from './obsolete.ts'
 import type { PlanSteps } from './planSteps.ts'
 import type { RecoveryReport } from './recover.ts'

@@ -1,6 +1,8 @@
 // What can go wrong with a transaction as such: somebody else is at the root, or has changed it.
 
-import { displayName, type ErrorDetails, type Name, RootmergeError } from '../sys/index.ts'
+import { displayName } from '../sys/bytes.ts'
+import { type ErrorDetails, RootmergeError } from '../sys/errors.ts'
+import type { Name } from '../sys/index.ts'
 
 /** Another process is changing the root. */
 export class LockedError extends RootmergeError {

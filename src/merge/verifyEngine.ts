@@ -2,7 +2,8 @@
 
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, parentName } from '../sys/index.ts'
-import { compareRecorded, type Difference } from './compareRecorded.ts'
+import { compareRecorded } from './compareRecorded.ts'
+import type { Difference } from './differences.ts'
 import type { RecordedEntry } from './entry.ts'
 import type { VerifiedEntry, VerifyOptions } from './options.ts'
 import { checkRecordedName } from './packageName.ts'

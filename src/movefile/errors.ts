@@ -1,6 +1,6 @@
 // What can go wrong with a move beside the system calls themselves.
 
-import { RootmergeError } from '../sys/index.ts'
+import { RootmergeError } from '../sys/errors.ts'
 
 /** A name holds another object than the caller, or the move itself, has looked at. Nothing was put in place by it. */
 export class SourceReplacedError extends RootmergeError {

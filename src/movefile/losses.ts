@@ -1,14 +1,9 @@
 // What of an object's metadata could not be kept. Which refusals count as a loss stands in one table; every other
 // error ends the work.
 
-import {
-  displayName,
-  type ErrnoName,
-  isSyscallError,
-  type Name,
-  RootmergeError,
-  type SyscallError,
-} from '../sys/index.ts'
+import { displayName } from '../sys/bytes.ts'
+import { isSyscallError, RootmergeError, type SyscallError } from '../sys/errors.ts'
+import type { ErrnoName, Name } from '../sys/index.ts'
 
 /** A part of an object's metadata. */
 export type Kept = 'owner' | 'group' | 'mode' | 'acl' | 'xattr' | 'times' | 'inodeFlags' | 'links'

@@ -1,6 +1,6 @@
 // The thread that the engine runs in: takes calls one after the other, answers each.
 
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { CancelFlag } from './cancel.ts'
 import { FactCollector } from './diagnostics.ts'
 import { packError } from './engineErrors.ts'
@@ -10,6 +10,9 @@ import { Question } from './question.ts'
 
 const opening = openKernel()
 opening.catch(() => {}) // every call awaits it, and answers with the error
+
+// A call to it will say what is wrong with it.
+if (typeof workerData === 'string') import(workerData).catch(() => {})
 
 async function answer({ module, name, argument, cancel: flag, answer, observed }: EngineCall): Promise<EngineMessage> {
   const collector = new FactCollector((facts) => post({ kind: 'facts', facts }))

@@ -6,6 +6,7 @@ import { list, merge, owner, plan, recover, unmerge } from '../../src/merge/inde
 import { withOwners } from '../../src/merge/owners.ts'
 import { addRows, OwnersIndex, Rows } from '../../src/merge/ownersIndex.ts'
 import { indexDirectory, isCurrent, readSeal } from '../../src/merge/ownersSeal.ts'
+import { recordBytes } from '../../src/merge/record.ts'
 import { refreshIndex } from '../../src/merge/refreshIndex.ts'
 import { Root } from '../../src/merge/root.ts'
 import { State } from '../../src/merge/state.ts'
@@ -32,8 +33,22 @@ function withBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
         writeTree(image, tree)
         return merge({ root, image, package: name, durability: 'none' })
       }
+      addBallast(root)
       await body({ root, index: join(root, 'var/lib/rootmerge/index'), merge: mergeTree })
     })
+}
+
+/** One name with a large record: below a certain size of all records there is no index. */
+function addBallast(root: string): void {
+  const directory = join(root, 'var/lib/rootmerge/packages/ballast')
+  fs.mkdirSync(directory, { recursive: true })
+  const value = Buffer.alloc(200 * 1024)
+  const entry = { name: 'ballast', type: 'fifo', uid: 0, gid: 0, mode: 0o600, mtimeNs: 0n, size: 0 } as const
+  const record = recordBytes({
+    packageName: 'ballast',
+    entries: [{ ...entry, xattrs: [{ name: 'user.weight', value }] }],
+  })
+  fs.writeFileSync(join(directory, 'record'), Buffer.concat([...record]))
 }
 
 /** Whether a root's index is asked, and not its records: then no record is opened. */
@@ -116,6 +131,16 @@ describe('OwnersIndex', () => {
 
 describe('the owners index of a root', function () {
   this.timeout(120_000)
+
+  it('is not made for a root with few names, which its records answer faster', () =>
+    withDirectory(async (directory) => {
+      const [root, image] = [join(directory, 'root'), join(directory, 'image')]
+      for (const each of [root, image]) fs.mkdirSync(each)
+      fs.writeFileSync(join(image, 'file'), 'x')
+      await merge({ root, image, package: 'p', durability: 'none' })
+      assert.deepEqual(fs.readdirSync(join(root, 'var/lib/rootmerge')).includes('index'), false)
+      assert.deepEqual(await ownersOf(root, 'file'), [['p']])
+    }))
 
   it(
     'is asked instead of the records after merges, upgrades and unmerges, and says the same',
@@ -237,7 +262,7 @@ describe('the owners index of a root', function () {
       fs.rmSync(join(bench.root, 'var/lib/rootmerge/packages/two'), { recursive: true })
       assert.ok(!asksIndex(bench.root))
       assert.deepEqual(await ownersOf(bench.root, 'usr/bin/two', 'usr/bin'), [[], ['one']])
-      assert.deepEqual(await list({ root: bench.root }), ['one'])
+      assert.deepEqual(await list({ root: bench.root }), ['ballast', 'one'])
     }),
   )
 

@@ -12,6 +12,14 @@ async function reference(): Promise<CommandReference> {
   return referenceOf(await makeProgram('1.2.3', { all: true }))
 }
 
+/** The choices of merge --durability, as the command has them now. */
+async function durabilities(): Promise<readonly string[]> {
+  const merge = (await reference()).commands.find(({ path }) => path[0] === 'merge')
+  const choices = merge?.options.find(({ long }) => long === 'durability')?.choices ?? []
+  assert.ok(choices.length > 1)
+  return choices
+}
+
 /** Runs a program that must be there. */
 function mustRun(program: string, args: readonly string[], input = ''): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { input, encoding: 'utf8' })
@@ -21,14 +29,15 @@ function mustRun(program: string, args: readonly string[], input = ''): string {
   return stdout
 }
 
-async function withGenerated(body: (folder: string) => void): Promise<void> {
+async function withGenerated(body: (folder: string, choices: readonly string[]) => void): Promise<void> {
   const files = generatedFiles(await reference(), '1.2.3')
+  const choices = await durabilities()
   withDirectory((folder) => {
     for (const [path, text] of files) {
       fs.mkdirSync(join(folder, path, '..'), { recursive: true })
       fs.writeFileSync(join(folder, path), text)
     }
-    body(folder)
+    body(folder, choices)
   })
 }
 
@@ -82,7 +91,7 @@ describe('what is made from the command line', function () {
   })
 
   it('bash completes commands, options, values and paths', () =>
-    withGenerated((folder) => {
+    withGenerated((folder, choices) => {
       const complete = (...words: string[]) => {
         const script = `source '${folder}/completions/rootmerge'; COMP_WORDS=(rootmerge ${words.map((word) => `'${word}'`).join(' ')})
           COMP_CWORD=${words.length}; COMPREPLY=(); _rootmerge; printf '%s\\n' "\${COMPREPLY[@]}"`
@@ -90,23 +99,23 @@ describe('what is made from the command line', function () {
       }
       assert.deepEqual(complete('unm'), ['unmerge'])
       assert.deepEqual(complete('merge', '--dur'), ['--durability'])
-      assert.deepEqual(complete('merge', '--durability', ''), ['transaction', 'none'])
+      assert.deepEqual(complete('merge', '--durability', ''), choices)
       assert.deepEqual(complete('merge', `${folder}/m`), [`${folder}/man`])
       assert.deepEqual(complete('merge', '--root', `${folder}/doc`), [`${folder}/docs`])
       assert.deepEqual(complete('completion', ''), ['bash', 'zsh', 'fish'])
     }))
 
   it('zsh takes its script', () =>
-    withGenerated((folder) => {
+    withGenerated((folder, choices) => {
       const script = `autoload -Uz compinit; compinit -u -d '${folder}/dump'; source '${folder}/completions/_rootmerge'
         _arguments() { print -rl -- "$@" }; _rootmerge_merge`
       const specs = mustRun('zsh', ['-f', '-c', script])
-      assert.match(specs, /^\*--durability\[.*\]:kind:\(transaction none\)$/m)
+      assert.ok(specs.includes(`]:kind:(${choices.join(' ')})\n`))
       assert.match(specs, /^\*:image:_files$/m)
     }))
 
   it('fish completes commands, options and values', () =>
-    withGenerated((folder) => {
+    withGenerated((folder, choices) => {
       const complete = (line: string) => {
         const script = `source '${folder}/completions/rootmerge.fish'; complete -C '${line}'`
         return mustRun('fish', ['--no-config', '-c', script])
@@ -115,6 +124,11 @@ describe('what is made from the command line', function () {
       }
       assert.ok(complete('rootmerge ').includes('unmerge'))
       assert.ok(complete('rootmerge merge --dur').includes('--durability'))
-      assert.deepEqual(complete('rootmerge merge --durability ').slice(0, 2).sort(), ['none', 'transaction'])
+      assert.deepEqual(
+        complete('rootmerge merge --durability ')
+          .filter((word) => choices.includes(word ?? ''))
+          .sort(),
+        [...choices].sort(),
+      )
     }))
 })

@@ -4,15 +4,21 @@
 // each, which costs more than writing a small file does, and it mistakes the extension blocks of GNU sparse files for
 // payload. So each block is given to it with its size set to 0.
 
-import { extract, type Header } from 'tar-stream'
+import { createRequire } from 'node:module'
+import type { Header } from 'tar-stream'
+
+// Loaded for the first archive: most images are trees.
+const require: NodeJS.Require = createRequire(import.meta.url)
 
 /** The names in a header, as the latin1 strings of their bytes. Numbers are read here: tar-stream's negative ones are off by one. */
 export type TarHeader = Pick<Header, 'name' | 'linkname' | 'uname' | 'gname'>
 
+const loadExtract = () => (require('tar-stream') as typeof import('tar-stream')).extract
+
 /** Decodes header blocks one after the other; GNU long names count for the header that follows them. */
 export class HeaderDecoder {
   // The two options are missing in tar-stream's types: names as bytes, and headers of before POSIX (v7).
-  readonly #tar = extract({ filenameEncoding: 'latin1', allowUnknownFormat: true } as object)
+  readonly #tar = loadExtract()({ filenameEncoding: 'latin1', allowUnknownFormat: true } as object)
   #waiting: { resolve: (header: TarHeader) => void; reject: (error: Error) => void } | undefined
 
   constructor() {

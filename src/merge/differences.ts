@@ -1,0 +1,7 @@
+// In what a live object can differ from its record.
+
+/** What can differ, in the order of `rpm -V`'s columns as far as it has them. */
+export const differences = ['size', 'mode', 'digest', 'device', 'link', 'owner', 'group', 'mtime', 'xattrs'] as const
+
+/** One way in which a live object is not what was recorded; `missing` and `type` stand alone. */
+export type Difference = (typeof differences)[number] | 'type' | 'missing'
