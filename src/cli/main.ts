@@ -26,10 +26,13 @@ function wantedCommand(args: readonly string[]): string | undefined {
   return first === 'help' ? second : first
 }
 
+function usesRoot(wanted: string | undefined): boolean {
+  return commands.some(({ name, group }) => name === wanted && group === groups.root)
+}
+
 /** The engine's thread starts while this one reads the command line. */
 function prepareEngine(wanted: string | undefined, args: readonly string[]): void {
-  const usesRoot = commands.some(({ name, group }) => name === wanted && group === groups.root)
-  if (!usesRoot || args.includes('--help') || args.includes('-h')) return
+  if (!usesRoot(wanted) || args.includes('--help') || args.includes('-h')) return
   const engine = import.meta.url.replace(/cli\/main\.(js|ts)$/, 'merge/engine.$1')
   void import('../sys/engineThread.ts').then(({ prepareThread }) => prepareThread(new URL(engine)))
 }
@@ -48,7 +51,7 @@ async function main(): Promise<void> {
       return
     }
     process.exitCode = exitCodeOf(error)
-    printError(error, { json: args.includes('--json'), exitCode: process.exitCode })
+    printError(error, { json: args.includes('--json'), exitCode: process.exitCode, isOnRoot: usesRoot(wanted) })
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util'
 import type { LeftOver } from '../merge/index.ts'
+import { adviceFor, shouldReassure } from './advice.ts'
 
 export { formatBytes } from './measures.ts'
 
@@ -54,13 +55,24 @@ export function tellBy(other: (line: string) => void): () => void {
   }
 }
 
-/** An error without a stack trace: what happened, and what to do; with --json as the last event too. */
-export function printError(error: unknown, { json, exitCode }: { json: boolean; exitCode: number }): void {
-  const { message, hint, leftOvers } = error as { message?: string; hint?: string; leftOvers?: readonly LeftOver[] }
-  if (json) printEvent('error', { ...factsOfError(error), exitCode })
-  say(`${styleText('red', 'rootmerge:', { stream: process.stderr })} ${message ?? String(error)}`)
-  if (hint !== undefined) say(`  ${hint}`)
-  for (const { name, reason } of leftOvers ?? []) say(`  left over ${name}: ${reason}`)
+/** How an error is printed. */
+export interface ErrorOutput {
+  readonly json: boolean
+  readonly exitCode: number
+  /** Whether the command is one of those after whose errors a root is as it was. */
+  readonly isOnRoot?: boolean
+}
+
+/** An error without a stack trace: what happened, that nothing changed, what to do; with --json as the last event too. */
+export function printError(error: unknown, { json, exitCode, isOnRoot = false }: ErrorOutput): void {
+  const known = error as { message?: string; hint?: string; code?: string; leftOvers?: readonly LeftOver[] }
+  const advice = adviceFor(known)
+  if (json) printEvent('error', { ...factsOfError(error), ...(advice && { hint: advice }), exitCode })
+  say(`${styleText('red', 'rootmerge:', { stream: process.stderr })} ${known.message ?? String(error)}`)
+  const reassurance = isOnRoot && shouldReassure(known, exitCode) ? ['Nothing was changed.'] : []
+  const lines = [...reassurance, ...(advice ? [advice] : [])]
+  if (lines.length > 0) say(`  ${lines.join(' ')}`)
+  for (const { name, reason } of known.leftOvers ?? []) say(`  left over ${name}: ${reason}`)
   if (process.env.ROOTMERGE_DEBUG && error instanceof Error) say(error.stack ?? '')
 }
 
