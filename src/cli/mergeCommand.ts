@@ -9,8 +9,9 @@ import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
-import { dryRunOption, printPlan } from './planOutput.ts'
+import { dryRunOption, planReportOption, printPlan, reportOfPlan } from './planOutput.ts'
 import type { PhaseTimes } from './progress.ts'
+import { reportPage } from './report.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
 import { watched } from './watched.ts'
@@ -38,6 +39,7 @@ interface MergeFlags extends RootFlags {
   readonly setid?: boolean
   readonly concatenated?: boolean
   readonly dryRun?: boolean
+  readonly report?: Name
   readonly move?: boolean
 }
 
@@ -84,6 +86,7 @@ export function mergeCommand(): Command {
     .option('--format <name>', "an archive's format (tar, deb, npm …), which is told by its content otherwise")
     .addOption(new Option('--strip-components <n>', "take components off an archive's names").argParser(numberOf))
     .addOption(dryRunOption())
+    .addOption(planReportOption())
     .option('--integrity <digest>', "what an archive's bytes digest to, as npm writes it: sha512-…")
     .option('--manifest <file>', 'digests that every file of an archive must have, as sha256sum writes them')
     .option('--concatenated', 'read on where another tar follows the end of the first')
@@ -107,6 +110,7 @@ export function mergeCommand(): Command {
 
 async function run(words: readonly Name[], flags: MergeFlags, command: Command): Promise<void> {
   const images = imagesAndNames(words, flags, command)
+  if (flags.report !== undefined && flags.dryRun !== true) command.error('error: --report is of a plan: add --dry-run')
   const { merge, plan, readContents } = await import('../merge/index.ts')
   const options = {
     ...mergeOptions(flags),
@@ -114,6 +118,7 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
   }
   if (flags.dryRun) {
     const { report: planned } = await watched(flags, (watching) => plan({ ...options, ...watching }))
+    if (flags.report !== undefined) writeFileSync(pathOf(flags.report), reportPage(reportOfPlan(planned, 'merged')))
     return printPlan(planned, 'merged', flags)
   }
   const { report, phases } = await watched(flags, (watching) => merge({ ...options, ...watching }))

@@ -4,7 +4,13 @@ import { Option } from 'commander'
 import type { MergePlan, PlanAction, PlanStep } from '../merge/index.ts'
 import { counted, formatBytes } from './measures.ts'
 import { type OutputOptions, print, printEvent } from './output.ts'
+import type { Report } from './report.ts'
 import { describeCounts } from './summary.ts'
+
+/** --report, of every command with a plan. */
+export function planReportOption(): Option {
+  return new Option('--report <file>', 'with --dry-run: write the plan as an HTML page, a tree with filters')
+}
 
 /** --dry-run, of every command that changes packages. */
 export function dryRunOption(): Option {
@@ -38,7 +44,23 @@ export function printPlan(plan: MergePlan, verb: string, flags: OutputOptions): 
   print(`${counted(steps.length, 'step')}, nothing was written`)
 }
 
-function describeStep({ action, name, type, size, reason }: PlanStep): string {
-  const what = type === 'file' ? `file of ${formatBytes(size)}` : type
-  return `${words[action].padEnd(widestWord)}  ${name}  (${reason ?? what})`
+/** A plan as the data of an HTML page. */
+export function reportOfPlan(plan: MergePlan, verb: string): Report {
+  const counts = plan.packages.map(({ package: name, counts }) => `${name} would be ${verb}: ${describeCounts(counts)}`)
+  const rows = [...plan.steps].map((step) => ({
+    name: step.name,
+    what: words[step.action],
+    detail: whatOf(step),
+    package: step.package,
+  }))
+  const names = plan.packages.map(({ package: name }) => name).join(', ')
+  return { title: `${names}: what would be ${verb}`, summary: [...counts, 'Nothing was written.'], rows }
+}
+
+function describeStep(step: PlanStep): string {
+  return `${words[step.action].padEnd(widestWord)}  ${step.name}  (${whatOf(step)})`
+}
+
+function whatOf({ type, size, reason }: PlanStep): string {
+  return reason ?? (type === 'file' ? `file of ${formatBytes(size)}` : type)
 }

@@ -1,11 +1,15 @@
 // rootmerge verify
 
+import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { VerifiedEntry } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
+import { pathOf } from './arguments.ts'
 import { exitCodes } from './exitCodes.ts'
 import { withExamples, withNotes } from './help.ts'
+import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
+import { type Report, reportPage } from './report.ts'
 import { numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { watched } from './watched.ts'
 
@@ -15,6 +19,7 @@ const letters = 'SM5DLUGTX'
 interface VerifyFlags extends RootFlags {
   readonly fast?: boolean
   readonly jobs?: number
+  readonly report?: Name
 }
 
 /** rootmerge verify */
@@ -24,6 +29,7 @@ export function verifyCommand(): Command {
     .argument('[name...]', "the packages' names (default: all)")
     .option('--fast', 'compare everything but the contents of files')
     .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
+    .option('--report <file>', 'write what differs as an HTML page, a tree with filters')
     .action(run)
   withNotes(command, `Columns are ${letters}: size mode digest device link user group time xattrs; a dot is equal.`)
   return withExamples(
@@ -44,6 +50,7 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
   const jobs = flags.jobs === undefined ? {} : { jobs: flags.jobs }
   const options = { ...rootOptions(flags), packages, digests: flags.fast !== true, ...jobs }
   const { report: found, phases } = await watched(flags, (watching) => verify({ ...options, ...watching }))
+  if (flags.report !== undefined) writeFileSync(pathOf(flags.report), reportPage(reportOf(found)))
   for (const entry of found) {
     if (flags.json) printEvent('differs', entry)
     else if (!flags.quiet) print(`${columns(entry)}  ${entry.name} (${entry.package})`)
@@ -51,4 +58,14 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
   if (flags.json) printEvent('verify', { differing: found.length, phases })
   else if (!flags.quiet && found.length === 0) print('everything is as recorded')
   if (found.length > 0) process.exitCode = exitCodes.refused
+}
+
+function reportOf(found: readonly VerifiedEntry[]): Report {
+  const rows = found.map(({ name, package: owner, differences }) => {
+    const alone = differences.find((difference) => difference === 'missing' || difference === 'type')
+    return { name, what: alone ?? 'differs', detail: differences.join(', '), package: owner }
+  })
+  const summary =
+    found.length === 0 ? 'Everything is as recorded.' : `${counted(found.length, 'name')} differ from their records.`
+  return { title: 'What differs', summary: [summary], rows }
 }
