@@ -79,11 +79,15 @@ export class Results {
     this.#versions[contender] = told.split('\n')[0]?.trim() ?? ''
   }
 
-  /** Replaces the subject's file; the command line is taken from the process, without this machine's paths. */
-  write(): void {
+  /**
+   * Replaces the subject's file.
+   *
+   * @param args  as the command line shall say them, where the process's own are this machine's paths
+   */
+  write(args: readonly string[] = process.argv.slice(2)): void {
     const file: ResultsFile = {
       ...this.#head,
-      command: `node build/bench/${this.#script()} ${process.argv.slice(2).join(' ')}`.trim(),
+      command: `node build/bench/${this.#script()} ${args.join(' ')}`.trim(),
       date: new Date().toISOString().slice(0, 16).replace('T', ' '),
       machine: {
         processor: cpus()[0]?.model ?? 'unknown',
