@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lts check test-fs bench docs build clean
+.PHONY: help demo test test-lts check test-fs coverage licences test-package bench docs build clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -33,12 +33,22 @@ test-fs: check   ## the long form: every file system, every kill and cut
 test-lts: check  ## the tests on the newest LTS of Node (npm package node-linux-*)
 	@npm exec --yes --package=node-linux-$$(node -p process.arch)@26 -- node scripts/mocha.mjs
 
+coverage: build  ## the tests with coverage, which may not fall below its floor
+	@npm exec --yes --package=c8@12.0.0 -- c8 node scripts/mocha.mjs
+
+licences: build  ## the licences of what a user installs
+	@node build/scripts/licences.js
+
+test-package: build ## the packed tarball as a user installs it: an empty folder, no compiler, each Node
+	@node build/scripts/tryPackage.js
+
 docs: build      ## manual pages, completions, docs/commands.md, and the API reference in docs/api
 	@node build/scripts/docs.js
 	@npm exec --yes --package=typedoc@0.28.20 --package=typescript@6.0.3 -- typedoc
 
 bench: build     ## measurements, side by side with the peers
-	@for script in build/bench/*.js; do node "$$script" || exit 1; done
+	@for script in $$(grep -l 'new Results(' build/bench/*.js | grep -v 'results.js$$\|charts.js$$'); do node "$$script" || exit 1; done
+	@node build/bench/charts.js
 
 clean:           ## remove everything that was made
 	rm -rf build dist node_modules coverage
