@@ -46,7 +46,7 @@ async function expectRefused({ root, around, image }: Bench, archive: HostileArc
   // The state directory is made, which moves the time of the root.
   const withoutState = { without: ['root/var'], directoryTimes: false }
   const before = snapshot(around, withoutState)
-  const attempts = [
+  const attempts: (() => Promise<unknown>)[] = [
     () => merge({ root, image, package: package_, ...archive.options }),
     () => plan({ root, image, package: package_, ...archive.options }),
   ]
