@@ -76,8 +76,21 @@ export function changes({ call, text }: TracedCall): boolean {
   return !reading.test(call)
 }
 
+/** strace was attached to another thread than the engine's, which has done nothing yet: it waits for the lock. */
+class WrongThread extends Error {}
+
 /** Runs the command on `root` under strace. @throws {Error} when strace cannot be attached, or the command hangs */
 export async function runTraced(root: string, args: readonly string[], injection?: Injection): Promise<TracedRun> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await tryTraced(root, args, injection)
+    } catch (error) {
+      if (!(error instanceof WrongThread) || attempt === 5) throw error
+    }
+  }
+}
+
+async function tryTraced(root: string, args: readonly string[], injection?: Injection): Promise<TracedRun> {
   const kernel = linuxKernel()
   const held = kernel.openat(AT_FDCWD, toName(root), O_RDONLY | O_DIRECTORY)
   kernel.flock(held, LOCK_EX)
@@ -90,7 +103,11 @@ export async function runTraced(root: string, args: readonly string[], injection
     const strace = spawn('strace', straceArguments(thread, injection), { stdio: ['ignore', 'ignore', 'pipe'] })
     const lines = collect(strace.stderr)
     const straceEnded = endOf(strace)
-    await until(() => lines().includes('flock('), 'strace sees no waiting for the lock', lines)
+    const seesEngine = () => lines().includes('flock(') || child.exitCode !== null || child.signalCode !== null
+    await until(seesEngine, 'strace sees no waiting for the lock', lines, 10).catch((error: Error) => {
+      throw new WrongThread(error.message)
+    })
+    if (!lines().includes('flock(')) throw new WrongThread('the command ended while it waited for the lock')
     kernel.close(held)
     isHeld = false
     const [status, signal] = await Promise.race([ended, tooLong(output.stderr)])
@@ -111,7 +128,14 @@ async function engineThreadOf(child: ChildProcess, root: string): Promise<string
     return fs.readdirSync(`${proc}/fd`).some((fd) => readLink(`${proc}/fd/${fd}`) === root)
   }
   await until(hasRoot, 'the command does not open its root', () => '')
-  return fs.readdirSync(`${proc}/task`).at(-1) as string
+  const started = (thread: string) => startOf(`${proc}/task/${thread}/stat`)
+  return fs.readdirSync(`${proc}/task`).reduce((one, other) => (started(other) >= started(one) ? other : one))
+}
+
+/** When a thread was made, by proc_pid_stat(5): their numbers do not tell, since they begin anew after the largest. */
+function startOf(stat: string): number {
+  const text = fs.readFileSync(stat, 'latin1')
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
 }
 
 function readLink(path: string): string {
@@ -154,8 +178,13 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
 
 const patienceSeconds = 60
 
-async function until(isSo: () => boolean, complaint: string, said: () => string): Promise<void> {
-  const deadline = Date.now() + patienceSeconds * 1000
+async function until(
+  isSo: () => boolean,
+  complaint: string,
+  said: () => string,
+  seconds: number = patienceSeconds,
+): Promise<void> {
+  const deadline = Date.now() + seconds * 1000
   while (!isSo()) {
     if (Date.now() > deadline) throw new Error(`${complaint}: ${said()}`)
     await wait(5)
