@@ -137,7 +137,7 @@ describe("a merge's caller", function () {
         for (let n = 0; n < 999; n++) fs.writeFileSync(join(image, `${top}/${n}`), '')
         await wait(0)
       }
-      // A virtual machine's own processor can be taken away: three attempts, of which the best counts.
+      // A collection of garbage is not ours to time: three attempts, of which the best counts.
       const longest: number[] = []
       for (let attempt = 0; attempt < 3 && (longest.length === 0 || Math.min(...longest) >= 50); attempt++) {
         const watch = new LoopWatch()
