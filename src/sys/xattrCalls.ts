@@ -4,6 +4,8 @@
 // /proc/self/fd/N, which reaches the object itself, symlinks (by an O_PATH descriptor) included; attribute names that
 // are not ASCII go round it. It has no prebuilt binary and npm 12 does not build it, so it may be missing.
 
+import { readlinkSync } from 'node:fs'
+import { toName } from './bytes.ts'
 import { XATTR_SIZE_MAX } from './constants.ts'
 import { type Door, fdOf } from './door.ts'
 import { errnoName } from './errno.ts'
@@ -38,7 +40,7 @@ export function xattrCalls(door: Door, fsXattr: FsXattr | undefined): XattrCalls
   const isAscii = /^[\x01-\x7e]+$/
   const path = (fd: Fd) => `/proc/self/fd/${fdOf(fd)}`
   const via = <T>(name: Name, call: string, fd: Fd, through: (fsXattr: FsXattr) => T, round: () => T): T =>
-    isAscii.test(name) ? normalised(call, () => through(fsXattr), fd, name, round) : round()
+    isAscii.test(name) ? normalised(call, () => through(fsXattr), fd, round) : round()
 
   return {
     listXattrs: direct.listXattrs,
@@ -79,7 +81,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** fs-xattr's errors (positive errno, no path) as SyscallError; ENOENT means that there is no /proc: go round. */
-function normalised<T>(call: string, action: () => T, fd: Fd, name: Name, round: () => T): T {
+function normalised<T>(call: string, action: () => T, fd: Fd, round: () => T): T {
   try {
     return action()
   } catch (error) {
@@ -87,7 +89,17 @@ function normalised<T>(call: string, action: () => T, fd: Fd, name: Name, round:
     if (typeof errno !== 'number') throw error
     const code = errnoName(Math.abs(errno))
     if (code === 'ENOENT' || code === 'ENOTDIR') return round()
-    throw new SyscallError(code, call, `/proc/self/fd/${fd} ${name}`)
+    throw new SyscallError(code, call, pathBehind(fd))
+  }
+}
+
+/** What a descriptor is, for a message. */
+function pathBehind(fd: Fd): Name {
+  const link = `/proc/self/fd/${fd}`
+  try {
+    return toName(readlinkSync(link, 'buffer'))
+  } catch {
+    return link
   }
 }
 
