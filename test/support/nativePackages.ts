@@ -45,6 +45,13 @@ export function needCommands(context: Mocha.Context, commands: readonly string[]
   context.skip()
 }
 
+/** Skips what only root can do, such as installing packages with their own tools, and says so. */
+export function needRoot(context: Mocha.Context): void {
+  if (process.getuid?.() === 0) return
+  process.stdout.write('      only root can do this\n')
+  context.skip()
+}
+
 function run(command: string, args: readonly string[], cwd?: string): string {
   const { status, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',

@@ -12,7 +12,7 @@ import {
   unmerge,
   verify,
 } from '../../../src/merge/index.ts'
-import { dpkgTools, needCommands } from '../../support/nativePackages.ts'
+import { dpkgTools, needCommands, needRoot } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
 import { writeTree } from '../../support/tree.ts'
@@ -68,6 +68,7 @@ describe('importPackages() of dpkg', function () {
   this.timeout(120_000)
   before(function () {
     needCommands(this, dpkgTools.commands)
+    needRoot(this)
   })
 
   it('knows every package with its names: conffiles, architectures and diversions as dpkg has them', () =>

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { importPackages, list, type Manager, verify } from '../../../src/merge/index.ts'
-import { type NativeTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
+import { type NativeTools, needCommands, needRoot, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
 
@@ -113,7 +113,7 @@ for (const { manager, tools, findings, packageName, database, differing } of cas
     this.timeout(120_000)
     before(function () {
       needCommands(this, tools.commands)
-      if (process.getuid?.() !== 0) this.skip()
+      needRoot(this)
     })
 
     const withRoot = (body: (root: string, directory: string) => Promise<void>) =>

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { CorruptDatabaseError, importPackages, list, merge, readContents, verify } from '../../../src/merge/index.ts'
+import { needRoot } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
 import { writeTree } from '../../support/tree.ts'
@@ -126,8 +127,9 @@ Z:${sha256Start('three')}
 describe('importPackages() of apk', () => {
   const files = { 'lib/apk/db/installed': installed, 'opt/three': 'three' }
 
-  it('knows owners, modes and digests: of files, of what symlinks point to, and the short ones of apk 3', () =>
-    withTree(files, async (root) => {
+  it('knows owners, modes and digests: of files, of what symlinks point to, and the short ones of apk 3', function () {
+    needRoot(this) // whom everything belongs to
+    return withTree(files, async (root) => {
       await importPackages({ root, manager: 'apk', durability: 'none' })
       assert.deepEqual(await list({ root }), ['apk:new', 'apk:tool'])
       assert.deepEqual(await findings(root), [])
@@ -145,7 +147,8 @@ describe('importPackages() of apk', () => {
         'mode,digest /usr/share/with blank',
         'mode /usr/private',
       ])
-    }))
+    })
+  })
 
   it('is refused over by name', () =>
     withTree(files, async (root) => {
