@@ -121,7 +121,10 @@ export function withImages<T>(
 }
 
 function originOf({ options, unpacked }: ImageTree): TreeOrigin {
-  if (unpacked !== undefined) return { mode: 'consume', digestOf: (name) => unpacked.digestOf(name) }
+  if (unpacked !== undefined) {
+    const configFiles = new Set(unpacked.facts.configFiles)
+    return { mode: 'consume', digestOf: (name) => unpacked.digestOf(name), configFiles }
+  }
   return options.mode === undefined ? {} : { mode: options.mode }
 }
 

@@ -81,9 +81,11 @@ export class StagedRecords {
 
   /** Twins are one live object, recorded under the name that each of them has in its image. */
   recordedOf(entries: readonly PlannedEntry[]): RecordedEntry[] {
-    return entries.flatMap(({ entry, liveName }) => {
+    return entries.flatMap(({ entry, from, liveName }) => {
       const recorded = this.#records.get(liveName)
-      return recorded === undefined ? [] : [recorded.name === entry.name ? recorded : renamed(recorded, entry)]
+      if (recorded === undefined) return []
+      const named = recorded.name === entry.name ? recorded : renamed(recorded, entry)
+      return [entry.type === 'file' && from.image.configFiles.has(entry.name) ? { ...named, isConfig: true } : named]
     })
   }
 }

@@ -38,6 +38,8 @@ export interface TreeOrigin {
   readonly mode?: ImageMode
   /** sha256 of a file's payload in hexadecimal where it is known already, so that it is not read once more. */
   readonly digestOf?: (name: Name) => string | undefined
+  /** Names of files that the package itself calls configuration. */
+  readonly configFiles?: ReadonlySet<Name>
 }
 
 /** An open directory tree. */
@@ -46,6 +48,7 @@ export class TreeImage {
   readonly mode: ImageMode
   /** The digest of an entry's payload, where it is known without reading it. */
   readonly digestOf: (name: Name) => string | undefined
+  readonly configFiles: ReadonlySet<Name>
   readonly #tree: Root
   /** The names that are merged; undefined when all are. */
   readonly #selected: ReadonlySet<Name> | undefined
@@ -63,6 +66,7 @@ export class TreeImage {
     this.path = path
     this.mode = origin.mode ?? 'copy'
     this.digestOf = origin.digestOf ?? (() => undefined)
+    this.configFiles = origin.configFiles ?? new Set()
     this.#tree = new Root(kernel, path)
     this.#selected = selectNames(this.#tree, selection)
     this.#mask = selection.installMask?.length ? compileMask(selection.installMask) : undefined

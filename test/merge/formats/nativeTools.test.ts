@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { CorruptImageError, merge, verify } from '../../../src/merge/index.ts'
+import { CorruptImageError, exportRecord, merge, readRecord, verify } from '../../../src/merge/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
-import { dpkgTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
+import { dpkgTools, type NativeTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 
 /** Whole seconds: rpm knows no others, and pacman's own tools write none. */
@@ -117,6 +117,32 @@ describe('a merged root equals what the own tool installs', function () {
         await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
         assert.deepEqual(differences(ours, theirs), [])
         assert.deepEqual(await verify({ root: ours }), [])
+      })
+    })
+  }
+
+  const withConfig: readonly [what: string, tools: Pick<NativeTools, 'commands' | 'pack'>][] = [
+    ['dpkg', dpkgTools],
+    ['pacman', pacmanTools],
+    ['rpm', rpmTools],
+  ]
+  for (const [what, tools] of withConfig) {
+    it(`${what}: what the package calls configuration is recorded as that`, function () {
+      needCommands(this, tools.commands)
+      return withRoots(async (_, root, directory) => {
+        const pack = (version: string) =>
+          tools.pack(directory, {
+            name: 'tool',
+            version: what === 'pacman' ? `${version}-1` : version,
+            tree: `f /etc/tool.conf "version ${version}" mtime=1500000000\nf /etc/other "of ${version}" mtime=1500000000`,
+            config: ['/etc/tool.conf'],
+          })
+        await merge({ root, image: pack('1'), package: 'tool', durability: 'none' })
+        const record = Buffer.from(await readRecord({ root, package: 'tool' })).toString()
+        assert.match(record, /# rootmerge config\n(# .*\n)*\.\/etc\/tool\.conf /)
+        assert.equal(record.match(/# rootmerge config/g)?.length, 1)
+        const sums = Buffer.from(await exportRecord({ root, package: 'tool', format: 'dpkg-md5sums' })).toString()
+        assert.match(sums, /^[0-9a-f]{32} {2}etc\/other\n$/)
       })
     })
   }
