@@ -67,3 +67,17 @@ function permissionsOf(text: string): number | undefined {
 function idOf(text: string): number | undefined {
   return /^[0-9]{1,10}$/.test(text) && Number(text) < noId ? Number(text) : undefined
 }
+
+/**
+ * The group bits that a file with this ACL has: its mask, or, without one, what its owning group may.
+ *
+ * bsdtar writes a mode with the rights of the owning group beside an ACL, the kernel has the mask there.
+ */
+export function groupBitsOf(acl: Buffer): number | undefined {
+  let bits: number | undefined
+  for (let entry = 4; entry + 8 <= acl.length; entry += 8) {
+    const tag = acl.readUInt16LE(entry)
+    if (tag === tags.mask[0] || (tag === tags.group[0] && bits === undefined)) bits = acl.readUInt16LE(entry + 2)
+  }
+  return bits
+}

@@ -3,8 +3,10 @@
 // A member is its header block and what stands before it: pax records, GNU long names. The payload follows, padded to
 // a block. Two blocks of zeros end the archive.
 
+import { accessAcl } from '../../movefile/index.ts'
 import type { Name } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
+import { groupBitsOf } from './aclText.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Member } from './member.ts'
 import { PaxFacts, type PaxRecords, parsePax } from './pax.ts'
@@ -214,7 +216,7 @@ class Description {
       uid: this.#uid,
       gid: this.#gid,
       ...this.#ownerNames,
-      mode: mode & 0o7777,
+      mode: modeWith(mode & 0o7777, xattrs),
       mtimeNs: this.#mtimeNs ?? 0n,
       size: this.kind === 'file' ? (map?.size ?? this.#storedSize) : 0,
       ...(this.#isLink && this.#target !== undefined ? { target: this.#target } : {}),
@@ -260,6 +262,12 @@ class Description {
   get #gid(): number {
     return this.#pax.number('gid') ?? this.#numbers.gid
   }
+}
+
+function modeWith(mode: number, xattrs: Member['xattrs']): number {
+  const acl = xattrs.find(({ name }) => name === accessAcl)
+  const bits = acl && groupBitsOf(acl.value)
+  return bits === undefined ? mode : (mode & 0o7707) | (bits << 3)
 }
 
 /** Whole seconds as nanoseconds; null when they are no number. */
