@@ -15,6 +15,8 @@ export interface Inherited {
   readonly gid: number
   /** Whether it has an ACL, from its directory's default ACL. */
   readonly acl: boolean
+  /** Its permission bits, where they are known and none of them is a set-id bit. */
+  readonly mode?: number
 }
 
 /** An open object that gets attributes. */
@@ -127,7 +129,9 @@ export function removeXattr(kernel: Kernel, fd: Fd, name: string): void {
 
 /** Linux drops the set-group-id bit in silence when an ordinary user is not in the group, so it is looked for. */
 function setMode({ kernel, target, attributes, lost }: Application, mode: number): void {
-  const { fd, type } = target
+  const { fd, inherited, type } = target
+  // Made with these very bits; an ACL would have moved them.
+  if (inherited?.mode === mode && attributes.xattrs.length === 0) return
   const setId = attributes.mode & 0o6000
   lost.attempt('mode', () => {
     if (isOpened(type)) kernel.fchmod(fd, mode)

@@ -12,6 +12,7 @@ import {
   POLLIN,
 } from '../../sys/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import { ChunkRing } from './byteSource.ts'
 
 /** The name that stands for standard input. */
 export const standardInput: Name = '-'
@@ -35,12 +36,13 @@ export interface ArchiveFile extends Iterable<Buffer> {
 export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name): ArchiveFile {
   const fd = path === standardInput ? 0 : openExisting(kernel, path, 'image')
   const isPipe = ['fifo', 'socket', 'character'].includes(kernel.fstat(fd).type)
+  const ring = new ChunkRing(chunkBytes)
   let bytesRead = 0
   function* chunks(): Generator<Buffer> {
     for (;;) {
       cancel.check()
       if (isPipe && kernel.poll([{ fd, events: POLLIN }], waitMilliseconds)[0] === 0) continue
-      const chunk = Buffer.allocUnsafeSlow(chunkBytes)
+      const chunk = ring.next()
       const read = readSome(kernel, fd, chunk)
       if (read === undefined) continue
       if (read === 0) return

@@ -15,7 +15,7 @@ export class ByteSource {
   #offset: number
 
   /**
-   * @param chunks  each is valid for as long as somebody holds it
+   * @param chunks  each is valid until three more were asked for: whoever makes them may use their memory again
    * @param start   the offset that the first byte has in messages
    */
   constructor(image: Name, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, start = 0, rest: Buffer = empty) {
@@ -30,19 +30,19 @@ export class ByteSource {
     return this.#offset
   }
 
-  /** The next bytes, which stay: `count` of them, or fewer where the source ends. */
+  /** The next bytes, which stay: `count` of them, or fewer where the source ends. Valid until more are asked for. */
   async peek(count: number): Promise<Buffer> {
     while (this.#rest.length < count && (await this.#more())) {}
     return this.#rest.subarray(0, count)
   }
 
-  /** The next `count` bytes. @throws {CorruptImageError} where the source ends before */
+  /** The next `count` bytes, in memory of their own. @throws {CorruptImageError} where the source ends before */
   async take(count: number): Promise<Buffer> {
     if (this.#rest.length < count && (await this.peek(count)).length < count) throw this.cutShort()
-    return this.#shift(count)
+    return Buffer.from(this.#shift(count))
   }
 
-  /** Bytes that are at hand, `limit` at most; undefined at the end. */
+  /** Bytes that are at hand, `limit` at most, valid until the next are asked for; undefined at the end. */
   async chunk(limit: number = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {
     while (this.#rest.length === 0) if (!(await this.#more())) return undefined
     return this.#shift(Math.min(limit, this.#rest.length))
@@ -130,3 +130,20 @@ export class ByteSource {
 }
 
 const nothing: readonly Buffer[] = []
+
+/** Memory for chunks, used again and again: each is valid until three more were asked for. */
+export class ChunkRing {
+  readonly #bytes: number
+  readonly #buffers: Buffer[] = []
+  #next = 0
+
+  constructor(bytes: number) {
+    this.#bytes = bytes
+  }
+
+  next(): Buffer {
+    const index = this.#next++ % 4
+    this.#buffers[index] ??= Buffer.allocUnsafeSlow(this.#bytes)
+    return this.#buffers[index]
+  }
+}

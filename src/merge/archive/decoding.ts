@@ -3,7 +3,7 @@
 import { Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Decoder } from '../../sys/index.ts'
-import type { ByteSource } from './byteSource.ts'
+import { type ByteSource, ChunkRing } from './byteSource.ts'
 
 const inputBytes = 256 * 1024
 const outputBytes = 1024 * 1024
@@ -23,9 +23,10 @@ export function throughDecoder(source: ByteSource, start: DecoderStart): AsyncIt
 
 async function* decode(source: ByteSource, { first, open, magic }: DecoderStart): AsyncGenerator<Buffer> {
   let decoder: Decoder | undefined = first
+  const ring = new ChunkRing(outputBytes)
   while (decoder !== undefined) {
     try {
-      yield* decodeStream(source, decoder)
+      yield* decodeStream(source, decoder, ring)
     } finally {
       decoder.close()
     }
@@ -33,12 +34,12 @@ async function* decode(source: ByteSource, { first, open, magic }: DecoderStart)
   }
 }
 
-async function* decodeStream(source: ByteSource, decoder: Decoder): AsyncGenerator<Buffer> {
+async function* decodeStream(source: ByteSource, decoder: Decoder, ring: ChunkRing): AsyncGenerator<Buffer> {
   for (;;) {
     const input = await source.chunk(inputBytes)
     if (input === undefined) throw new Error('unexpected end')
     for (let rest = input, isFull = false; rest.length > 0 || isFull; ) {
-      const output = Buffer.allocUnsafeSlow(outputBytes)
+      const output = ring.next()
       const { consumed, produced, ended } = await decoder.step(rest, output)
       rest = rest.subarray(consumed)
       isFull = produced === output.length
@@ -73,7 +74,7 @@ export async function* throughTransforms(
   ...transforms: readonly NodeJS.ReadWriteStream[]
 ): AsyncGenerator<Buffer> {
   const feeding = pipeline([
-    Readable.from(source, { objectMode: false, highWaterMark: inputBytes }),
+    Readable.from(copiesOf(source), { objectMode: false, highWaterMark: inputBytes }),
     ...transforms,
   ] as unknown as NodeJS.ReadWriteStream[])
   feeding.catch(() => {}) // the reading side below gets the same error
@@ -84,4 +85,9 @@ export async function* throughTransforms(
   } finally {
     last.destroy()
   }
+}
+
+/** A transform holds on to what it was given. */
+async function* copiesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) yield Buffer.from(chunk)
 }

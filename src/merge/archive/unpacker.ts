@@ -2,6 +2,7 @@
 
 import {
   type Attributes,
+  type AttributeTarget,
   applyAttributes,
   type Inherited,
   isCopied,
@@ -69,6 +70,7 @@ export class Unpacker {
   /** As an ordinary user everything is one's own. */
   readonly #isRoot = process.geteuid?.() === 0
   readonly #inherited: Inherited
+  readonly #made = new Map<number, Inherited>()
 
   constructor(input: UnpackerInput) {
     this.#input = input
@@ -110,9 +112,8 @@ export class Unpacker {
 
   /** A name that comes twice means its last member: also when the earlier one is not made yet. */
   #forgetEarlier(name: Name): void {
-    this.#symlinks.delete(name)
-    this.#symlinkLinks.delete(name)
-    this.digests.delete(name)
+    if (this.#symlinks.size > 0) this.#symlinks.delete(name)
+    if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
   }
 
   #directory(name: Name, member: Member): void {
@@ -124,8 +125,9 @@ export class Unpacker {
     const { allowance, digests, manifest } = this.#input
     const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
     const digest = new PayloadDigest(digests, member)
+    const mode = this.#modeToMake(member)
     const fd = this.#create(name, (directory, component) =>
-      this.#kernel.openat(directory, component, createFlags, 0o600),
+      this.#kernel.openat(directory, component, createFlags, mode),
     )
     try {
       await writePayload(this.#kernel, fd, member, {
@@ -138,7 +140,7 @@ export class Unpacker {
           digest.hole(length)
         },
       })
-      this.#apply(fd, 'file', name, member)
+      this.#apply({ fd, type: 'file', inherited: this.#inheritedWith(fd, mode) }, name, member)
     } catch (error) {
       quietly(() => this.#kernel.close(fd))
       throw error
@@ -153,7 +155,7 @@ export class Unpacker {
       if (member.type === 'symlink') this.#kernel.symlinkat(member.target ?? '', directory, component)
       else this.#kernel.mknodat(directory, component, type, 0o600, member.rdev ?? { major: 0, minor: 0 })
     })
-    this.#withObject(name, (fd) => this.#apply(fd, type, name, member))
+    this.#withObject(name, (fd) => this.#apply({ fd, type, inherited: this.#inherited }, name, member))
   }
 
   #link(name: Name, member: Member): void {
@@ -185,7 +187,7 @@ export class Unpacker {
     for (const [name, member] of this.#symlinks) this.#node(name, member, 'symlink')
     for (const [name, first] of this.#symlinkLinks) this.#linkTo(first, name)
     for (const [name, member] of [...this.#directories].reverse()) {
-      this.#apply(this.#tree.directory(name).fd, 'directory', name, member)
+      this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
   }
 
@@ -220,6 +222,7 @@ export class Unpacker {
     if (this.#kernel.statat(directory, component).type === 'directory')
       throw new UnsafeEntryError(name, 'is a directory in the same archive')
     this.#kernel.unlinkat(directory, component)
+    this.digests.delete(name)
     return make(directory, component)
   }
 
@@ -228,14 +231,25 @@ export class Unpacker {
     withDescriptor(this.#kernel, this.#kernel.openat(fd, baseName(name), O_PATH | O_NOFOLLOW), work)
   }
 
-  #apply(fd: Fd, type: FileType, name: Name, member: Member): void {
+  /** Files of our own are made with their final bits: nobody else gets into the tree, and a call is saved. */
+  #modeToMake({ uid, gid, mode }: Member): number {
+    const isOwn = !this.#isRoot || (uid === this.#inherited.uid && gid === this.#inherited.gid)
+    return isOwn && (mode & 0o7000) === 0 ? mode : 0o600
+  }
+
+  /** What a file that was made with some bits has; which of them the umask took away is asked once. */
+  #inheritedWith(fd: Fd, mode: number): Inherited {
+    let inherited = this.#made.get(mode)
+    if (inherited === undefined) {
+      inherited = this.#kernel.fstat(fd).mode === mode ? { ...this.#inherited, mode } : this.#inherited
+      this.#made.set(mode, inherited)
+    }
+    return inherited
+  }
+
+  #apply(target: AttributeTarget, name: Name, member: Member): void {
     const { policy } = this.#input
-    const lost = applyAttributes(
-      this.#kernel,
-      type === 'directory' ? { fd, type } : { fd, type, inherited: this.#inherited },
-      this.#attributes(type, member),
-      policy,
-    )
+    const lost = applyAttributes(this.#kernel, target, this.#attributes(target.type, member), policy)
     if (lost.length > 0 && policy.metadata === 'require') throw new MetadataLostError(displayName(name), lost)
   }
 
