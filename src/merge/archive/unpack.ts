@@ -1,8 +1,9 @@
 // Unpacking: an archive's members become objects of a hidden tree, which is then the image.
 
 import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
-import { type CancelFlag, type Kernel, type Name, toName } from '../../sys/index.ts'
+import { type CancelFlag, isSyscallError, type Kernel, type Name, toName } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
+import { NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
@@ -76,7 +77,8 @@ export async function unpackArchive(unpacking: Unpacking, archive: Name): Promis
     return { path: tree.path, facts, digestOf: (name) => digests.get(name), remove: () => tree.remove() }
   } catch (error) {
     tree.remove()
-    throw error
+    if (!isSyscallError(error, 'ENOSPC', 'EDQUOT')) throw error
+    throw new NoSpaceError(unpacking.spool.root.pathOf(unpacking.spool.name), { cause: error })
   } finally {
     tree.root.close()
   }
