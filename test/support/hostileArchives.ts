@@ -124,6 +124,12 @@ const damaged = corrupt({
   'no-name': ['', rawMember({ over: { 0: Buffer.alloc(100) }, payload: 'x' })],
   'wrong-checksum': ['', rawMember({ checksumError: 1 }), file('y')],
   'unknown-type': ['x', rawMember({ type: 'Q', payload: 'x' })],
+  'old-long-name': ['x', rawMember({ type: 'N', payload: 'x', magic: 'gnu' })],
+  'checksum-of-nothing': [
+    '',
+    file('y'),
+    Buffer.concat([Buffer.alloc(148), Buffer.from('000400\0 '), Buffer.alloc(356)]),
+  ],
   'part-of-a-volume': ['x', rawMember({ type: 'M', payload: 'x', magic: 'gnu' })],
   'gigantic-pax-header': ['', rawMember({ type: 'x', size: 2 ** 33 - 1 })],
   'gigantic-long-name': ['', rawMember({ type: 'L', size: 2 ** 33 - 1, magic: 'gnu' })],

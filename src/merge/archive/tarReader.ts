@@ -146,11 +146,17 @@ class TarReader {
   }
 
   async #decode(block: Buffer, offset: number): Promise<TarHeader> {
+    // Never asked of tar-stream, which says nothing at all of a block without a checksum, or of a type N.
+    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset })
+    const type = String.fromCharCode(block[156] as number)
+    if (types[type] === undefined) {
+      const [entry = ''] = block.toString('latin1', 0, 100).split('\0', 1)
+      throw this.#source.corrupt(`a member of type '${type}', which no file can be`, { offset, entry })
+    }
     try {
       return await this.#decoder.decode(block)
     } catch (cause) {
-      const reason = isHeader(block) ? 'a header that nobody can read' : wrongChecksum
-      throw this.#source.corrupt(reason, { offset, cause })
+      throw this.#source.corrupt('a header that nobody can read', { offset, cause })
     }
   }
 }
