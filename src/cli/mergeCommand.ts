@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import type { MergeDurability, MergeReport } from '../merge/index.ts'
+import type { MergeDurability, MergeReport, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
 import { given } from './given.ts'
@@ -14,6 +14,7 @@ import type { PhaseTimes } from './progress.ts'
 import { reportPage } from './report.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
+import { triggerOption } from './triggerOption.ts'
 import { watched } from './watched.ts'
 
 interface MergeFlags extends RootFlags {
@@ -27,6 +28,7 @@ interface MergeFlags extends RootFlags {
   readonly contents?: Name
   readonly shareIdentical?: boolean
   readonly intoOtherRoots?: boolean
+  readonly trigger?: Triggers
   readonly durability?: MergeDurability
   readonly keepUndo?: number
   readonly digest?: 'sha256' | 'none'
@@ -73,6 +75,7 @@ export function mergeCommand(): Command {
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
     .option('--into-other-roots', 'place names in a directory that is a root of its own too')
     .option('--share-identical', 'own identical objects together with other packages')
+    .addOption(triggerOption())
     .addOption(durabilityOption())
     .addOption(keepUndoOption())
     .addOption(
@@ -134,6 +137,7 @@ function mergeOptions(flags: MergeFlags) {
   const {
     replaces,
     shareIdentical,
+    trigger: triggers,
     keepUndo,
     intoOtherRoots,
     durability,
@@ -158,6 +162,7 @@ function mergeOptions(flags: MergeFlags) {
     replaces,
     shareIdentical,
     intoOtherRoots,
+    triggers,
     durability,
     keepUndo,
     digest,

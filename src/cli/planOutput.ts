@@ -5,7 +5,7 @@ import type { MergePlan, PlanAction, PlanStep } from '../merge/index.ts'
 import { counted, formatBytes } from './measures.ts'
 import { type OutputOptions, print, printEvent } from './output.ts'
 import type { Report } from './report.ts'
-import { describeCounts } from './summary.ts'
+import { describeCounts, printRemarks } from './summary.ts'
 
 /** --report, of every command with a plan. */
 export function planReportOption(): Option {
@@ -41,6 +41,7 @@ export function printPlan(plan: MergePlan, verb: string, flags: OutputOptions): 
   if (flags.quiet) return
   for (const step of steps) print(describeStep(step))
   for (const { package: name, counts } of plan.packages) print(`${name} would be ${verb}: ${describeCounts(counts)}`)
+  printRemarks({ triggered: plan.triggered })
   print(`${counted(steps.length, 'step')}, nothing was written`)
 }
 

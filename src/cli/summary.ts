@@ -54,13 +54,16 @@ export function describePhases(phases: PhaseTimes): string | undefined {
 
 /** Names that stayed, could not go, or could not be kept as they were: each with its reason. */
 export interface Remarks {
+  readonly triggered?: readonly string[]
   readonly kept?: readonly KeptName[]
   readonly leftOvers?: readonly LeftOver[]
   readonly notes?: readonly string[]
 }
 
 /** Prints each remark on a line of its own. */
-export function printRemarks({ kept = [], leftOvers = [], notes = [] }: Remarks): void {
+export function printRemarks(remarks: Remarks): void {
+  const { triggered = [], kept = [], leftOvers = [], notes = [] } = remarks
+  for (const name of triggered) print(`  trigger touched: ${name}`)
   for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
   for (const note of notes) print(`  note: ${note}`)

@@ -1,7 +1,7 @@
 // rootmerge unmerge
 
 import type { Command } from 'commander'
-import type { MergeDurability } from '../merge/index.ts'
+import type { MergeDurability, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
@@ -10,12 +10,14 @@ import { print, printEvent } from './output.ts'
 import { dryRunOption, printPlan } from './planOutput.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describePhases, printDetail, printRemarks } from './summary.ts'
+import { triggerOption } from './triggerOption.ts'
 import { watched } from './watched.ts'
 
 interface UnmergeFlags extends RootFlags {
   readonly changed?: Name
   readonly durability?: MergeDurability
   readonly keepUndo?: number
+  readonly trigger?: Triggers
   readonly dryRun?: boolean
 }
 
@@ -27,6 +29,7 @@ export function unmergeCommand(): Command {
     .addOption(durabilityOption())
     .addOption(keepUndoOption())
     .option('--changed <file>', 'write every removed name to a file, each ended by a NUL')
+    .addOption(triggerOption())
     .addOption(dryRunOption())
     .action(run)
   return withExamples(
@@ -38,11 +41,11 @@ export function unmergeCommand(): Command {
 
 async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
   const { planUnmerge, unmerge } = await import('../merge/index.ts')
-  const { durability, keepUndo } = flags
+  const { durability, keepUndo, trigger: triggers } = flags
   const options = {
     ...rootOptions(flags),
     packages,
-    ...given({ durability, keepUndo, listChanged: flags.changed !== undefined }),
+    ...given({ durability, keepUndo, triggers, listChanged: flags.changed !== undefined }),
   }
   if (flags.dryRun) {
     const { report: planned } = await watched(flags, (watching) => planUnmerge({ ...options, ...watching }))

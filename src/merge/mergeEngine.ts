@@ -10,7 +10,7 @@ import { describePlan, type EncodedPlan, encodePlan } from './mergeReport.ts'
 import { findObstacles } from './obstacles.ts'
 import type { MergeOptions, MergeReport } from './options.ts'
 import { type Owners, withOwners } from './owners.ts'
-import { collisionMatcher } from './ownership.ts'
+import { nameMatcher } from './ownership.ts'
 import { checkPackageName } from './packageName.ts'
 import { makePlan, type PackageImage, type Plan } from './plan.ts'
 import { Problems } from './problems.ts'
@@ -22,14 +22,14 @@ import { explained } from './space.ts'
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
 export function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
   return planned(engine, options, 'changing', (merging, plan, recovered) => {
-    askApproval(engine, () => encodePlan(plan))
+    askApproval(engine, () => encodePlan(plan, options))
     return { ...describePlan(plan, options), ...commitPlan(merging, plan), ...(recovered && { recovered }) }
   })
 }
 
 /** What mergeImages would do; nothing is written inside the root. */
 export function planImages(engine: EngineContext, options: MergeOptions): Promise<EncodedPlan> {
-  return planned(engine, options, 'reading', (_, plan) => encodePlan(plan))
+  return planned(engine, options, 'reading', (_, plan) => encodePlan(plan, options))
 }
 
 /** Shows the caller a plan, where it wants to see one. @throws {NotApprovedError} */
@@ -80,7 +80,7 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
     problems,
     replaces: (options.replaces ?? []).map(checkPackageName),
     shareIdentical: options.shareIdentical ?? false,
-    mayTake: collisionMatcher(options.collisionIgnore ?? []),
+    mayTake: nameMatcher(options.collisionIgnore ?? []),
     isProtected: () => false,
     beforeEntry: () => {
       engine.cancel.check()

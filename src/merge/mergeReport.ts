@@ -5,27 +5,31 @@ import type { MergePlan, MergeReport, PackageReport, TransactionOptions } from '
 import type { Changes, PlannedEntry } from './plan.ts'
 import { type EncodedSteps, encodeSteps } from './planSteps.ts'
 import { changedNames } from './removalSteps.ts'
+import { triggeredBy } from './triggers.ts'
 
 /** A plan on its way to the caller's thread. */
 export interface EncodedPlan extends Omit<MergePlan, 'steps'> {
   readonly steps: EncodedSteps
 }
 
+/** What the caller wants to hear. */
+type Asked = Pick<TransactionOptions, 'listChanged' | 'triggers'>
+
 /** A plan for the caller. */
-export function encodePlan(plan: Changes): EncodedPlan {
-  return { ...countPlan(plan), steps: encodeSteps(plan) }
+export function encodePlan(plan: Changes, { triggers }: Asked): EncodedPlan {
+  return { ...countPlan(plan), triggered: triggeredBy(plan, triggers), steps: encodeSteps(plan) }
 }
 
 /** What a report says of a plan that was carried out. */
 export function describePlan(
   plan: Changes,
-  { listChanged }: Pick<TransactionOptions, 'listChanged'>,
-): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'kept' | 'changed'> {
+  { listChanged, triggers }: Asked,
+): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'triggered' | 'kept' | 'changed'> {
   const changed = listChanged === true ? { changed: changedNames(plan) } : {}
-  return { ...countPlan(plan), kept: keptNames(plan.kept), ...changed }
+  return { ...countPlan(plan), triggered: triggeredBy(plan, triggers), kept: keptNames(plan.kept), ...changed }
 }
 
-function countPlan(plan: Changes): Omit<MergePlan, 'steps'> {
+function countPlan(plan: Changes): Omit<MergePlan, 'steps' | 'triggered'> {
   const removed = new Map<string, number>()
   for (const { packageName } of plan.removals) add(removed, packageName, 1)
   const packages = plan.packages.map(({ packageName, entries }): PackageReport => {

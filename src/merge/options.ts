@@ -32,6 +32,9 @@ export interface MoveOptions {
   readonly mode?: 'copy' | 'move'
 }
 
+/** Names of triggers, and glob patterns of the names whose change touches each. */
+export type Triggers = Readonly<Record<string, readonly string[]>>
+
 /** An image, and the package that it becomes. */
 export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOptions {
   /** A directory tree, or an archive: tar (plain, gzip, xz, zstd, bzip2), .deb, npm's .tgz; `-` is one on standard input. */
@@ -46,6 +49,8 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly replaces?: readonly string[]
   /** Glob patterns of names whose collisions are allowed: ownership passes to the package that brings them. */
   readonly collisionIgnore?: readonly string[]
+  /** As of UnmergeOptions. */
+  readonly triggers?: Triggers
   /** Whether the report lists every name that was changed. */
   readonly listChanged?: boolean
   /** Own objects together with other packages where they are identical, instead of refusing. */
@@ -89,6 +94,8 @@ export interface MergeReport {
   readonly bytesByMethod: Readonly<Record<string, number>>
   /** Bytes of holes that were kept. */
   readonly holes: number
+  /** Those of the given triggers that this touched: running them is the caller's work. */
+  readonly triggered: readonly string[]
   /** Names of old versions, and of packages that are replaced, that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]
@@ -109,12 +116,16 @@ export interface MergePlan {
   readonly entries: number
   /** As of MergeReport. */
   readonly counts: Readonly<Record<string, number>>
+  /** As of MergeReport. */
+  readonly triggered: readonly string[]
   readonly steps: PlanSteps
 }
 
 /** Options of unmerge(). */
 export interface UnmergeOptions extends RootOptions {
   readonly packages: readonly string[]
+  /** Which of the caller's triggers the report shall answer for. */
+  readonly triggers?: Triggers
   /** As of MergeOptions. */
   readonly listChanged?: boolean
   readonly durability?: MergeDurability
@@ -127,6 +138,8 @@ export interface UnmergeReport {
   readonly packages: readonly string[]
   /** How many names went. */
   readonly removed: number
+  /** As of MergeReport. */
+  readonly triggered: readonly string[]
   /** Names that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]

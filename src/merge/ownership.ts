@@ -7,8 +7,8 @@ import type { PackageRecord } from './record.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
 
-/** Whether a name is one of those whose collisions are allowed. */
-export function collisionMatcher(patterns: readonly string[]): (name: Name) => boolean {
+/** Whether a name matches one of some glob patterns; a slash before one is the root's. */
+export function nameMatcher(patterns: readonly string[]): (name: Name) => boolean {
   if (patterns.length === 0) return () => false
   const { matcher } = require('micromatch') as typeof import('micromatch')
   const matchers = patterns.map((pattern) => matcher(toName(pattern).replace(/^\/+/, ''), { dot: true }))

@@ -160,10 +160,22 @@ export class ImagePlanner {
     if (live === undefined) return this.#planned(entry, liveName, { fate: 'newDirectory' })
     if (live.type === 'directory')
       return this.#planned(entry, liveName, { fate: this.#directoryFate(entry, liveName, live), live })
-    const behindLink = live.type === 'symlink' ? root.findDirectory(liveName) : undefined
-    if (behindLink !== undefined) return this.#planned(entry, behindLink.name, { fate: 'keepDirectory', live })
+    const behindLink = live.type === 'symlink' && !this.#isOwnLink(liveName) ? root.findDirectory(liveName) : undefined
+    if (behindLink !== undefined) {
+      this.#planning.names.keep(liveName)
+      return this.#planned(entry, behindLink.name, { fate: 'keepDirectory', live })
+    }
     const decided = this.#decide(entry, liveName, live, { live: 'different' })
     return { ...decided, fate: decided.fate === 'place' ? 'newDirectory' : decided.fate }
+  }
+
+  /** A symlink that the older version brought, and that nobody changed: what the new version has there replaces it. */
+  #isOwnLink(liveName: Name): boolean {
+    const { claims, recorded, root } = this.#planning
+    const before = recorded.get(liveName)?.entry
+    if (before?.type !== 'symlink' || !claims.isOursAlone(liveName, liveName)) return false
+    const { fd } = root.directory(parentName(liveName))
+    return root.kernel.readlinkat(fd, baseName(liveName)) === before.target
   }
 
   /** A live directory keeps its owner and mode, unless it is only ours, nobody edited it, and the new version differs. */

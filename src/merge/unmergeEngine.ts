@@ -19,6 +19,7 @@ import { changing, reading, type Session } from './session.ts'
 import { forgetPackage, recordDirectories } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { runTransaction } from './transaction.ts'
+import { triggeredBy } from './triggers.ts'
 
 /** What an unmerge works with. */
 interface Unmerging {
@@ -35,7 +36,7 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
     const unmerging = prepare(engine, session, options)
     return withOwners(session.state, 'changing', (owners) => {
       const plan = planRemoval(unmerging, owners)
-      askApproval(engine, () => encodePlan(plan))
+      askApproval(engine, () => encodePlan(plan, options))
       return commitRemoval(unmerging, plan)
     })
   })
@@ -45,7 +46,7 @@ export function unmergePackages(engine: EngineContext, options: UnmergeOptions):
 export function planUnmerge(engine: EngineContext, options: UnmergeOptions): EncodedPlan {
   return reading(engine, options, (session) =>
     withOwners(session.state, 'reading', (owners) =>
-      encodePlan(planRemoval(prepare(engine, session, options), owners)),
+      encodePlan(planRemoval(prepare(engine, session, options), owners), options),
     ),
   )
 }
@@ -91,7 +92,8 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
   )
   const changed = options.listChanged === true ? { changed: changedNames(plan) } : {}
   const kept = keptNames(plan.kept)
-  return { packages, removed: removals.length, kept, ...changed, transaction: id, leftOvers, notes }
+  const triggered = triggeredBy(plan, options.triggers)
+  return { packages, removed: removals.length, triggered, kept, ...changed, transaction: id, leftOvers, notes }
 }
 
 function isRemovalEdited({ comparer, root }: Session, { entry, liveName, live }: Removal): boolean {
