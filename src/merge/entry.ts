@@ -60,6 +60,8 @@ export interface RecordedEntry extends EntryFacts {
   readonly foreignDigest?: Digest
   /** What is not known: the field that would say it is 0, '' or absent, and means nothing. */
   readonly unknown?: ReadonlySet<Unknown>
+  /** A directory that was there before and kept its owner and mode, which are not what the image had. */
+  readonly isKept?: boolean
   /** The package's own installer calls it a configuration file. */
   readonly isConfig?: boolean
 }

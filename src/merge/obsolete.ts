@@ -57,10 +57,17 @@ export function findObsolete(
     if (isShared && type === 'directory') continue // directories are everybody's
     if (isShared) keep('owned by another package')
     else if (live === undefined) keep('missing')
+    else if (isBehindLink(root, entry, live))
+      continue // the link is somebody else's
     else if (live.type !== type) keep('another type')
     else removals.push({ packageName, entry, liveName, live })
   }
   return { removals, kept }
+}
+
+/** A directory that is a symlink in this root: what the package had in it lies behind that. */
+function isBehindLink(root: Root, { name, type }: RecordedEntry, live: Stat): boolean {
+  return type === 'directory' && live.type === 'symlink' && root.findDirectory(name) !== undefined
 }
 
 /** Names that stay, for a report. */

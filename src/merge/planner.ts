@@ -178,11 +178,15 @@ export class ImagePlanner {
     return root.kernel.readlinkat(fd, baseName(liveName)) === before.target
   }
 
-  /** A live directory keeps its owner and mode, unless it is only ours, nobody edited it, and the new version differs. */
+  /**
+   * A live directory keeps its owner and mode, unless it is only ours, came with us, nobody edited it, and the new version
+   * differs.
+   */
   #directoryFate(entry: TreeEntry, liveName: Name, live: Stat): Fate {
     const { claims, recorded } = this.#planning
     const before = recorded.get(entry.name)?.entry
-    if (before === undefined || !claims.isOursAlone(entry.name, liveName)) return 'keepDirectory'
+    if (before === undefined || before.isKept === true || !claims.isOursAlone(entry.name, liveName))
+      return 'keepDirectory'
     return hasMetadata(before, live) && !hasMetadata(entry, live) ? 'changeDirectory' : 'keepDirectory'
   }
 

@@ -59,6 +59,7 @@ export class EntryFormatter {
     for (const { name, value } of entry.xattrs) comment('xattr', escapeName(name), value.toString('base64'))
     if (entry.linkTo !== undefined) comment('hardlink', escapeName(entry.linkTo))
     if (entry.isConfig === true) comment('config')
+    if (entry.isKept === true) comment('kept')
     const { foreignDigest: digest } = entry
     const hasKeyword = digest === undefined || hasFullLength(digest)
     if (!hasKeyword) comment('digest', digest.algorithm, digest.value)
@@ -121,7 +122,7 @@ export function unescapeName(text: string): Name {
 }
 
 /** What comment lines say of the entry behind them. */
-type Said = Pick<RecordedEntry, 'linkTo' | 'isConfig' | 'foreignDigest'>
+type Said = Pick<RecordedEntry, 'linkTo' | 'isConfig' | 'isKept' | 'foreignDigest'>
 
 /** Takes every entry with all that is said of it. */
 export class EntryParser implements LineTaker {
@@ -138,6 +139,7 @@ export class EntryParser implements LineTaker {
     else if (kind === 'hardlink') this.#said = { ...this.#said, linkTo: unescapeName(first) }
     else if (kind === 'masked') this.leftOut.push(unescapeName(first))
     else if (kind === 'config') this.#said = { ...this.#said, isConfig: true }
+    else if (kind === 'kept') this.#said = { ...this.#said, isKept: true }
     else if (kind === 'digest') this.#said = { ...this.#said, foreignDigest: parseDigest(first, second, corrupt) }
     else if (kind === 'unknown') this.#unknown = parseUnknown(first === '' ? [] : [first, ...rest], corrupt)
     else throw corrupt(`unknown line '# rootmerge ${kind}' (a newer version's record?)`)

@@ -3,7 +3,7 @@
 import type { Place, StagedObject } from '../movefile/index.ts'
 import { baseName, type Fd, type Kernel, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { EntryFacts, RecordedEntry } from './entry.ts'
-import type { Comparer } from './live.ts'
+import { type Comparer, hasMetadata } from './live.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
 import type { Inspected } from './takeable.ts'
@@ -58,7 +58,7 @@ export class StagedRecords {
   }
 
   /** What stays as it is goes into the record as it is. */
-  addLive({ entry, live, liveName, sha256, xattrs }: PlannedEntry): void {
+  addLive({ entry, fate, live, liveName, sha256, xattrs }: PlannedEntry): void {
     if (liveName === '' || live === undefined) return
     const place = { directory: this.#input.root.directory(parentName(liveName)).fd, name: baseName(liveName) }
     const isBehindLink = live.type === 'symlink' && entry.type === 'directory'
@@ -68,6 +68,7 @@ export class StagedRecords {
       ...factsOf(stat),
       xattrs: xattrs ?? this.#input.comparer.attributesAt(place),
       ...(sha256 === undefined ? {} : { sha256 }),
+      ...(fate === 'keepDirectory' && !hasMetadata(entry, stat) ? { isKept: true } : {}),
     })
   }
 

@@ -54,6 +54,7 @@ function foreign(known: RecordedEntry, facts: readonly Unknown[], digest: string
     ...(rdev === undefined || unknown.has('device') ? {} : { rdev }),
     foreignDigest: { algorithm, value: digest },
     ...(isConfig ? { isConfig } : {}),
+    ...(isConfig && known.type === 'directory' ? { isKept: true } : {}),
     ...(unknown.size === 0 ? {} : { unknown }),
   }
 }
