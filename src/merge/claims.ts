@@ -1,9 +1,11 @@
 // Who owns the names that a plan is about: collisions, and ownership that passes.
 
-import { displayName, type Name } from '../sys/index.ts'
-import type { Owner } from './decide.ts'
+import { displayName, type Name, type Stat } from '../sys/index.ts'
+import type { Action, Owner } from './decide.ts'
+import type { EntryFacts } from './entry.ts'
 import type { Collision } from './errors.ts'
 import type { Owners } from './owners.ts'
+import { managerOf } from './packageName.ts'
 import type { Problems } from './problems.ts'
 
 /** What a collision is about, beside its owners and its remedy. */
@@ -59,4 +61,25 @@ export class Claims {
       this.taken.set(owner, taken)
     }
   }
+}
+
+/** What would resolve a collision. */
+export const remedies: Readonly<Record<'share' | 'notEmpty' | 'unowned', string>> = {
+  share: 'the same object: share it with --share-identical',
+  notEmpty: 'a directory that does not become empty is never replaced',
+  unowned: 'move it away, or overwrite it with --collision-ignore: no package owns it',
+}
+
+/** What would resolve the collision that an action is. */
+export function remedyOf(action: Action, owners: readonly string[]): string {
+  if (action === 'share') return remedies.share
+  if (owners.length === 0) return remedies.unowned
+  const manager = owners.map(managerOf).find((found) => found !== undefined)
+  if (manager !== undefined) return `remove it with ${manager} and import again, or take it with --collision-ignore`
+  return `unmerge ${owners.join(', ')}, name it in --replaces, or take it with --collision-ignore`
+}
+
+/** What a collision is about. */
+export function claimOf(entry: EntryFacts, live: Stat | undefined): Claimed {
+  return { name: entry.name, live: live?.type ?? 'nothing', image: entry.type }
 }

@@ -3,13 +3,13 @@
 import type { Place } from '../movefile/index.ts'
 import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
-import type { Claimed, Claims } from './claims.ts'
+import { type Claims, claimOf, remedies, remedyOf } from './claims.ts'
 import { type Action, decide, type Situation } from './decide.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
-import { managerOf } from './packageName.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
+import { directoryBehind } from './plannedLinks.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
 import type { Root } from './root.ts'
@@ -111,6 +111,8 @@ export class ImagePlanner {
 
   /** Two names of an image, or two images, bring one live name: they must agree. */
   #meet(entry: TreeEntry, twin: PlannedEntry, isInNewDirectory: boolean): PlannedEntry {
+    const behind = this.#behindPlannedLink(entry, twin)
+    if (behind !== undefined) return behind
     const { from: first, liveName, live } = twin
     const planned = { isInNewDirectory, ...(live && { live }) }
     const isSame = entry.type === 'directory' ? twin.entry.type === 'directory' : this.#isIdentical(entry, twin)
@@ -120,6 +122,18 @@ export class ImagePlanner {
     const remedy = isSame ? remedies.share : `is one name with ${other}, and not the same: leave one of them out`
     this.#planning.claims.collide({ name: entry.name, live: twin.entry.type, image: entry.type }, remedy, [])
     return this.#planned(entry, liveName, { ...planned, fate: 'refuse' })
+  }
+
+  /** A directory whose name another image gives to a symlink: what is in it goes where that will lead. */
+  #behindPlannedLink(entry: TreeEntry, link: PlannedEntry): PlannedEntry | undefined {
+    const { names, root } = this.#planning
+    if (entry.type !== 'directory' || link.entry.type !== 'symlink' || link.from === this.#from) return undefined
+    const liveName = directoryBehind(link, names, root)
+    if (liveName === undefined || liveName === '') return undefined
+    const planned = names.find(liveName)
+    if (planned !== undefined) return this.#meet(entry, planned, planned.isInNewDirectory)
+    const live = root.find(liveName)
+    return live && this.#planned(entry, liveName, { fate: 'keepDirectory', live })
   }
 
   /** One object in the image, or two with the same contents, metadata and place in their hard-link groups. */
@@ -250,24 +264,6 @@ export class ImagePlanner {
       return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name, members)
     })
   }
-}
-
-const remedies = {
-  share: 'the same object: share it with --share-identical',
-  notEmpty: 'a directory that does not become empty is never replaced',
-  unowned: 'move it away, or overwrite it with --collision-ignore: no package owns it',
-}
-
-function remedyOf(action: Action, owners: readonly string[]): string {
-  if (action === 'share') return remedies.share
-  if (owners.length === 0) return remedies.unowned
-  const manager = owners.map(managerOf).find((found) => found !== undefined)
-  if (manager !== undefined) return `remove it with ${manager} and import again, or take it with --collision-ignore`
-  return `unmerge ${owners.join(', ')}, name it in --replaces, or take it with --collision-ignore`
-}
-
-function claimOf(entry: TreeEntry, live: Stat | undefined): Claimed {
-  return { name: entry.name, live: live?.type ?? 'nothing', image: entry.type }
 }
 
 /** Hard-link groups are adopted whole or placed whole: else one name would stay behind on the old inode. */

@@ -153,6 +153,35 @@ describe('merge() of several images', () => {
       },
     ))
 
+  it('goes through symlinks that an earlier image of the call brings, wherever in the root they will lead', () =>
+    withImages(
+      {
+        base: 'd /usr/lib\nl /lib -> usr/lib\nl /sbin -> /bin\nl /bin -> usr/bin\nd /usr/bin\nl /out -> ../../etc\nl /gone -> no',
+        other: 'f /lib/x "x"\nf /sbin/y "y"\nf /lib/deep/z "z"\nf /out/passwd "inside"',
+        broken: 'f /gone/x "x"',
+      },
+      async ({ root, image }) => {
+        writeTree(root, 'd /etc')
+        const together = (...names: string[]) =>
+          merge({ root, images: names.map((name) => ({ image: image(name), package: name })) })
+        await assert.rejects(together('base', 'broken'), CollisionError)
+        await together('base', 'other')
+        const contents = ['usr/lib/x', 'usr/bin/y', 'usr/lib/deep/z', 'etc/passwd'].map((name) =>
+          fs.readFileSync(join(root, name), 'utf8'),
+        )
+        assert.deepEqual(contents, ['x', 'y', 'z', 'inside'])
+        assert.equal(fs.readlinkSync(join(root, 'lib')), 'usr/lib')
+        assert.deepEqual(await verify({ root }), [])
+        await unmerge({ root, packages: ['other'] })
+        assert.deepEqual(await verify({ root }), [])
+        await unmerge({ root, packages: ['base'] })
+        assert.deepEqual(
+          namesIn(root).filter((name) => name !== 'etc'),
+          [],
+        )
+      },
+    ))
+
   it('moves a name from one package to another when both are merged', () =>
     withImages(
       { a1: 'f /moves "1"\nf /stays "1"', b1: 'f /b "1"', a2: 'f /stays "2"', b2: 'f /moves "2"\nf /b "2"' },
