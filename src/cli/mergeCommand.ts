@@ -28,6 +28,7 @@ interface MergeFlags extends RootFlags {
   readonly contents?: Name
   readonly shareIdentical?: boolean
   readonly intoOtherRoots?: boolean
+  readonly collisions?: 'refuse' | 'replace-unowned'
   readonly trigger?: Triggers
   readonly durability?: MergeDurability
   readonly keepUndo?: number
@@ -75,6 +76,11 @@ export function mergeCommand(): Command {
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
     .option('--into-other-roots', 'place names in a directory that is a root of its own too')
     .option('--share-identical', 'own identical objects together with other packages')
+    .addOption(
+      new Option('--collisions <policy>', 'replace-unowned keeps what no package owns as a backup, instead of refusing')
+        .choices(['refuse', 'replace-unowned'])
+        .default('refuse'),
+    )
     .addOption(triggerOption())
     .addOption(durabilityOption())
     .addOption(keepUndoOption())
@@ -137,6 +143,7 @@ function mergeOptions(flags: MergeFlags) {
   const {
     replaces,
     shareIdentical,
+    collisions,
     trigger: triggers,
     keepUndo,
     intoOtherRoots,
@@ -162,6 +169,7 @@ function mergeOptions(flags: MergeFlags) {
     replaces,
     shareIdentical,
     intoOtherRoots,
+    collisions,
     triggers,
     durability,
     keepUndo,

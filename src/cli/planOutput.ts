@@ -26,6 +26,7 @@ const words: Readonly<Record<PlanAction, string>> = {
   setAside: 'set aside',
   remove: 'remove',
   removeDirectory: 'remove if empty',
+  restore: 'give back',
   keep: 'keep',
 }
 

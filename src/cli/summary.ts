@@ -54,6 +54,8 @@ export function describePhases(phases: PhaseTimes): string | undefined {
 
 /** Names that stayed, could not go, or could not be kept as they were: each with its reason. */
 export interface Remarks {
+  readonly backedUp?: readonly string[]
+  readonly restored?: readonly string[]
   readonly triggered?: readonly string[]
   readonly kept?: readonly KeptName[]
   readonly leftOvers?: readonly LeftOver[]
@@ -62,7 +64,9 @@ export interface Remarks {
 
 /** Prints each remark on a line of its own. */
 export function printRemarks(remarks: Remarks): void {
-  const { triggered = [], kept = [], leftOvers = [], notes = [] } = remarks
+  const { backedUp = [], restored = [], triggered = [], kept = [], leftOvers = [], notes = [] } = remarks
+  for (const name of backedUp) print(`  backed up ${name}: no package owned it`)
+  for (const name of restored) print(`  given back ${name}: as it was before any package`)
   for (const name of triggered) print(`  trigger touched: ${name}`)
   for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)

@@ -66,8 +66,8 @@ export class Claims {
 /** What would resolve a collision. */
 export const remedies: Readonly<Record<'share' | 'notEmpty' | 'unowned', string>> = {
   share: 'the same object: share it with --share-identical',
-  notEmpty: 'a directory that does not become empty is never replaced',
-  unowned: 'move it away, or overwrite it with --collision-ignore: no package owns it',
+  notEmpty: 'a directory is replaced only where it goes with its own old version and becomes empty',
+  unowned: 'move it away, or keep a backup of it with --collisions replace-unowned: no package owns it',
 }
 
 /** What would resolve the collision that an action is. */

@@ -38,7 +38,14 @@ export function commitPlan(
   meter.expect(expected)
   const { id, leftOvers, notes } = runTransaction(
     state,
-    { packages, directories, expectedSteps: expected + plan.removals.length, stage, keepUndo: options.keepUndo },
+    {
+      packages,
+      directories,
+      keepsUnowned: [...entriesOf(plan)].some(({ isUnowned }) => isUnowned === true),
+      expectedSteps: expected + plan.removals.length,
+      stage,
+      keepUndo: options.keepUndo,
+    },
     options.durability ?? 'transaction',
     (phase) => meter.enter(phase),
   )

@@ -80,6 +80,7 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
     problems,
     replaces: (options.replaces ?? []).map(checkPackageName),
     shareIdentical: options.shareIdentical ?? false,
+    replaceUnowned: options.collisions === 'replace-unowned',
     mayTake: nameMatcher(options.collisionIgnore ?? []),
     isProtected: () => false,
     beforeEntry: () => {

@@ -1,10 +1,12 @@
 // What a merge will do or did, in numbers and names.
 
+import { displayName } from '../sys/index.ts'
 import { keptNames } from './obsolete.ts'
 import type { MergePlan, MergeReport, PackageReport, TransactionOptions } from './options.ts'
-import type { Changes, PlannedEntry } from './plan.ts'
+import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
 import { type EncodedSteps, encodeSteps } from './planSteps.ts'
 import { changedNames } from './removalSteps.ts'
+import { restoredNames } from './restorations.ts'
 import { triggeredBy } from './triggers.ts'
 
 /** A plan on its way to the caller's thread. */
@@ -24,9 +26,20 @@ export function encodePlan(plan: Changes, { triggers }: Asked): EncodedPlan {
 export function describePlan(
   plan: Changes,
   { listChanged, triggers }: Asked,
-): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'triggered' | 'kept' | 'changed'> {
+): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'backedUp' | 'restored' | 'triggered' | 'kept' | 'changed'> {
   const changed = listChanged === true ? { changed: changedNames(plan) } : {}
-  return { ...countPlan(plan), triggered: triggeredBy(plan, triggers), kept: keptNames(plan.kept), ...changed }
+  const backedUp = [...entriesOf(plan)]
+    .filter(({ isUnowned }) => isUnowned)
+    .map(({ liveName }) => displayName(liveName))
+  const restored = restoredNames(plan)
+  return {
+    ...countPlan(plan),
+    backedUp,
+    restored,
+    triggered: triggeredBy(plan, triggers),
+    kept: keptNames(plan.kept),
+    ...changed,
+  }
 }
 
 function countPlan(plan: Changes): Omit<MergePlan, 'steps' | 'triggered'> {

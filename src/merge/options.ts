@@ -49,6 +49,11 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly replaces?: readonly string[]
   /** Glob patterns of names whose collisions are allowed: ownership passes to the package that brings them. */
   readonly collisionIgnore?: readonly string[]
+  /**
+   * What happens to objects that no package owns: `refuse` (default), or `replace-unowned`: they are kept in the state's
+   * backups, and have their names again when these are free.
+   */
+  readonly collisions?: 'refuse' | 'replace-unowned'
   /** As of UnmergeOptions. */
   readonly triggers?: Triggers
   /** Whether the report lists every name that was changed. */
@@ -96,6 +101,10 @@ export interface MergeReport {
   readonly holes: number
   /** Those of the given triggers that this touched: running them is the caller's work. */
   readonly triggered: readonly string[]
+  /** Objects of nobody that were replaced, and are kept until their names are free; escaped for reading. */
+  readonly backedUp: readonly string[]
+  /** Such objects that have their names again. */
+  readonly restored: readonly string[]
   /** Names of old versions, and of packages that are replaced, that stayed, and why. */
   readonly kept: readonly KeptName[]
   readonly leftOvers: readonly LeftOver[]
@@ -138,6 +147,8 @@ export interface UnmergeReport {
   readonly packages: readonly string[]
   /** How many names went. */
   readonly removed: number
+  /** As of MergeReport. */
+  readonly restored: readonly string[]
   /** As of MergeReport. */
   readonly triggered: readonly string[]
   /** Names that stayed, and why. */

@@ -1,6 +1,7 @@
 // The plan: what becomes of each entry of some images, and of each name that old versions had. Nothing is written here.
 
 import type { Name, Stat } from '../sys/index.ts'
+import type { Backup } from './backups.ts'
 import { Claims } from './claims.ts'
 import type { Action } from './decide.ts'
 import type { RecordedEntry, Xattrs } from './entry.ts'
@@ -9,6 +10,7 @@ import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
 import type { Problems } from './problems.ts'
+import { findRestorations } from './restorations.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 
 /**
@@ -37,6 +39,8 @@ export interface PlannedEntry {
   readonly members?: ReadonlySet<Name>
   /** Whether it lies in a directory that the plan makes. */
   readonly isInNewDirectory: boolean
+  /** What is there belongs to nobody, and is kept until its name is free again. */
+  readonly isUnowned?: boolean
   /** The live name of the entry whose inode this one is another name of. */
   readonly linkedTo?: Name
   readonly sha256?: string
@@ -53,6 +57,8 @@ export interface Changes {
   readonly packages: readonly Pick<PlannedPackage, 'packageName' | 'entries'>[]
   readonly removals: readonly Removal[]
   readonly kept: readonly Kept[]
+  /** Objects of nobody that have their names again when the removals are done. */
+  readonly restorations: readonly Backup[]
 }
 
 /** Everything that a merge will do. */
@@ -83,7 +89,7 @@ export function makePlan(input: PlanInput): Plan {
   const packages = images.map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
   const isCovered = (liveName: Name) => names.covers(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
-  return { packages, taken: claims.taken, ...obsolete }
+  return { packages, taken: claims.taken, ...obsolete, restorations: findRestorations(input.state, obsolete) }
 }
 
 /** What the packages that are replaced recorded, by name. */

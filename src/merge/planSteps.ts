@@ -16,6 +16,7 @@ export const planActions = [
   'refresh',
   'setAside',
   'remove',
+  'restore',
   'removeDirectory',
   'keep',
 ] as const
@@ -69,7 +70,7 @@ export function encodeSteps(plan: Changes): EncodedSteps {
 /** Action, package, type, size, name, reason. */
 type EncodedStep = readonly [PlanAction, string, FileType, number, Name, string]
 
-function* stepsOf({ packages, removals, kept }: Changes): Generator<EncodedStep> {
+function* stepsOf({ packages, removals, kept, restorations }: Changes): Generator<EncodedStep> {
   const changes: PlannedEntry[] = []
   const placed: PlannedEntry[] = []
   const members = new Map<Name, PlannedEntry[]>()
@@ -85,6 +86,11 @@ function* stepsOf({ packages, removals, kept }: Changes): Generator<EncodedStep>
   for (const { packageName, entry, live, liveName } of gone) {
     if (live.type !== 'directory') yield ['remove', packageName, live.type, entry.size, liveName, '']
   }
+  for (const {
+    kept: { name },
+    stat,
+  } of restorations)
+    yield ['restore', '', stat.type, stat.size, name, '']
   for (const { packageName, live, liveName } of gone) {
     if (live.type === 'directory') yield ['removeDirectory', packageName, 'directory', 0, liveName, '']
   }

@@ -23,6 +23,8 @@ export interface PlanningRules {
   readonly comparer: Comparer
   /** Identical objects of several packages are owned together instead of refused. */
   readonly shareIdentical: boolean
+  /** Objects of nobody are replaced and kept, instead of refused. */
+  readonly replaceUnowned: boolean
   /** Whether a collision of this name is allowed: ownership then passes. */
   readonly mayTake: (name: Name) => boolean
   /** Whether configuration protection covers a name. */
@@ -209,8 +211,10 @@ export class ImagePlanner {
     const live = root.find(liveName)
     if (live === undefined) return this.#decide(entry, liveName, undefined, { live: 'absent' })
     const members = new Set<Name>()
-    if (live.type === 'directory' && !this.#becomesEmpty(liveName, members)) {
-      claims.collide(claimOf(entry, live), remedies.notEmpty, claims.ownersOf(entry.name, liveName))
+    const owners = claims.ownersOf(entry.name, liveName)
+    const goesWithUs = () => claims.ownerOf(owners) === 'self' && this.#becomesEmpty(liveName, members)
+    if (live.type === 'directory' && !goesWithUs()) {
+      claims.collide(claimOf(entry, live), remedies.notEmpty, owners)
       return this.#planned(entry, liveName, { fate: 'refuse', live })
     }
     const target: Place = { directory: root.directory(parentName(liveName)).fd, name: baseName(liveName) }
@@ -231,6 +235,7 @@ export class ImagePlanner {
     return this.#planned(entry, liveName, {
       fate,
       ...(live && { live }),
+      ...(action === 'replaceUnowned' && fate === 'place' && this.#planning.replaceUnowned && { isUnowned: true }),
       ...(sha256 && { sha256 }),
       ...(xattrs && { xattrs }),
     })
@@ -238,10 +243,11 @@ export class ImagePlanner {
 
   /** What the caller allows beyond the table: sharing what is identical, taking names over. */
   #fateOf(action: Action, name: Name, { live }: Comparison): Fate {
-    const { shareIdentical, mayTake } = this.#planning
+    const { replaceUnowned, shareIdentical, mayTake } = this.#planning
     if (action === 'share' && shareIdentical) return 'adopt'
     const isCollision = action === 'share' || action === 'refuse' || action === 'replaceUnowned'
     if (isCollision && mayTake(name)) return live === 'same' ? 'adopt' : 'place'
+    if (action === 'replaceUnowned' && replaceUnowned) return 'place'
     return action === 'share' ? 'refuse' : action
   }
 

@@ -3,11 +3,16 @@
 import { baseName, type Name, nameBytes, parentName } from '../sys/index.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import { type Changes, entriesOf, type Fate } from './plan.ts'
+import { directoriesOfRestorations, restorationSteps } from './restorations.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { StagedStep } from './transaction.ts'
 
 /** Names that go: objects aside, then (with the clean-up) directories that may be empty by then, the innermost first. */
-export function removalSteps(plan: Pick<Changes, 'removals'>, area: StagingArea, kept: KeptInodes): StagedStep[] {
+export function removalSteps(
+  plan: Pick<Changes, 'removals' | 'restorations'>,
+  area: StagingArea,
+  kept: KeptInodes,
+): StagedStep[] {
   const at = (liveName: Name) => ({
     phase: 'payload' as const,
     directory: area.numberOf(parentName(liveName)),
@@ -26,6 +31,7 @@ export function removalSteps(plan: Pick<Changes, 'removals'>, area: StagingArea,
       },
       displaced: live,
     })),
+    ...restorationSteps(area, plan.restorations),
     ...directories.map(({ liveName }) => ({ step: { kind: 'removeDirectory' as const, ...at(liveName) } })),
   ]
 }
@@ -41,11 +47,12 @@ export function changedNames(plan: Pick<Changes, 'packages' | 'removals'>): Uint
 }
 
 /** Every live directory that a plan changes something in. */
-export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals'>): Set<Name> {
+export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals' | 'restorations'>): Set<Name> {
   const names = new Set<Name>()
   for (const { fate, isInNewDirectory, liveName } of entriesOf(plan)) {
     if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))
   }
   for (const { liveName } of plan.removals) names.add(parentName(liveName))
+  for (const name of directoriesOfRestorations(plan.restorations)) names.add(name)
   return names
 }

@@ -261,7 +261,7 @@ class Staging {
     return [...this.#changes, ...placed]
   }
 
-  #stepOf({ planned: { live, liveName, members }, stagedName }: ToMake): StagedStep {
+  #stepOf({ planned: { isUnowned, live, liveName, members }, stagedName }: ToMake): StagedStep {
     const { directory, name } = this.#place(stagedName)
     const common = {
       phase: 'payload' as const,
@@ -277,6 +277,7 @@ class Staging {
       step: { kind: 'replace', ...common, ...(keepsSetId ? { keepsSetId } : {}) },
       displaced: live,
       ...(members && { members }),
+      ...(isUnowned && { isUnowned }),
     }
   }
 }

@@ -15,6 +15,7 @@ import type { Changes } from './plan.ts'
 import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import { changedNames, directoriesOf, removalSteps } from './removalSteps.ts'
+import { findRestorations, restoredNames } from './restorations.ts'
 import { changing, reading, type Session } from './session.ts'
 import { forgetPackage, recordDirectories } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -72,7 +73,12 @@ function planRemoval({ engine, session, meter, packages }: Unmerging, owners: Ow
     if (edited) kept.push({ ...removal, reason: 'edited' })
     return !edited
   })
-  const plan: Changes = { packages: packages.map((packageName) => ({ packageName, entries: [] })), removals, kept }
+  const plan: Changes = {
+    packages: packages.map((packageName) => ({ packageName, entries: [] })),
+    removals,
+    kept,
+    restorations: findRestorations(state, { removals, kept }),
+  }
   const problems = new Problems()
   findObstacles(session, plan, problems)
   problems.raise(packages)
@@ -93,7 +99,17 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
   const changed = options.listChanged === true ? { changed: changedNames(plan) } : {}
   const kept = keptNames(plan.kept)
   const triggered = triggeredBy(plan, options.triggers)
-  return { packages, removed: removals.length, triggered, kept, ...changed, transaction: id, leftOvers, notes }
+  return {
+    packages,
+    removed: removals.length,
+    restored: restoredNames(plan),
+    triggered,
+    kept,
+    ...changed,
+    transaction: id,
+    leftOvers,
+    notes,
+  }
 }
 
 function isRemovalEdited({ comparer, root }: Session, { entry, liveName, live }: Removal): boolean {

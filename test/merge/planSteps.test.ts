@@ -133,7 +133,9 @@ describe('plan()', () => {
           entry: { name: each, type: 'file', size: 7 },
           reason: 'edited',
         }))
-        const steps = new PlanSteps(encodeSteps({ packages: [], removals: [], kept: kept as unknown as Kept[] }))
+        const steps = new PlanSteps(
+          encodeSteps({ packages: [], removals: [], restorations: [], kept: kept as unknown as Kept[] }),
+        )
         assert.equal(steps.length, names.length)
         for (let pass = 0; pass < 2; pass++) {
           const expected = names.map((each) => [displayName(each), nameBytes(each).toString('base64')])

@@ -43,7 +43,7 @@ const incoming = {
 
 type Existing = keyof typeof existing
 type Incoming = keyof typeof incoming
-type Policy = 'refuse' | 'replace-unowned'
+type Policy = NonNullable<MergeOptions['collisions']>
 
 interface Case {
   readonly existing: Existing
@@ -138,6 +138,7 @@ async function outcomeOf(directory: string, one: Case): Promise<Outcome | 'somet
   const inodeOf = () => fs.lstatSync(x, { throwIfNoEntry: false })?.ino
   const [before, inode] = [seen(root(directory)), inodeOf()]
   const options = {
+    collisions: one.collisions,
     ...(one.isProtected ? ({ protect: ['/x'] } as object) : {}),
   }
   try {
@@ -179,7 +180,7 @@ const cases: readonly Case[] = names.flatMap((there) =>
     (['self', 'another', 'nobody'] as const).flatMap((owner) =>
       [false, true].flatMap((isEdited) =>
         [false].flatMap((isProtected) =>
-          (['refuse'] as const).flatMap((collisions) => {
+          (['refuse', 'replace-unowned'] as const).flatMap((collisions) => {
             const one: Case = { existing: there, incoming: comes, owner, isEdited, isProtected, collisions }
             return canBe(one) ? [one] : []
           }),

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { CollisionError, merge, unmerge, verify } from '../../src/merge/index.ts'
+import { itOnEach } from '../support/filesystems.ts'
+import { withDirectory } from '../support/scratch.ts'
+import { differencesBetween, snapshot } from '../support/snapshot.ts'
+import { writeTree } from '../support/tree.ts'
+
+/** A root with an administrator's own objects, and an image that brings their names. */
+function makeBench(directory: string) {
+  const [root, image, next] = ['root', 'image', 'next'].map((name) => join(directory, name)) as [string, string, string]
+  for (const path of [root, image, next]) fs.mkdirSync(path)
+  writeTree(root, 'f 0600 /etc/file "the admin\'s" user.note="x"\nl /etc/link -> admin\np /etc/fifo\nf /etc/apart "a"')
+  writeTree(image, 'f /etc/file "new"\nf /etc/link "new"\nf /etc/fifo "new"\nf /etc/other "new"')
+  writeTree(next, 'f /etc/file "newer"\nf /etc/other "newer"')
+  return { root, image, next, before: look(root) }
+}
+
+function look(root: string) {
+  return snapshot(root, { without: ['var'], directoryTimes: false })
+}
+
+describe("merge() with collisions: 'replace-unowned'", function () {
+  this.timeout(60_000)
+  const collisions = 'replace-unowned' as const
+
+  itOnEach('keeps what belonged to nobody, reports it, and unmerge gives it back', async (directory) => {
+    const { root, image, before } = makeBench(directory)
+    await assert.rejects(merge({ root, image, package: 'p' }), CollisionError)
+    const { backedUp } = await merge({ root, image, package: 'p', collisions })
+    assert.deepEqual([...backedUp].sort(), ['etc/fifo', 'etc/file', 'etc/link'])
+    assert.equal(fs.readFileSync(join(root, 'etc/file'), 'utf8'), 'new')
+    assert.deepEqual(await verify({ root }), [])
+    const { restored } = await unmerge({ root, packages: ['p'] })
+    assert.deepEqual([...restored].sort(), ['etc/fifo', 'etc/file', 'etc/link'])
+    assert.deepEqual(differencesBetween(look(root), before), [])
+  })
+
+  it('gives back by an upgrade what its new version leaves free, and the rest by the unmerge', () =>
+    withDirectory(async (directory) => {
+      const { root, image, next, before } = makeBench(directory)
+      await merge({ root, image, package: 'p', collisions })
+      const { restored } = await merge({ root, image: next, package: 'p' })
+      assert.deepEqual([...restored].sort(), ['etc/fifo', 'etc/link'])
+      assert.equal(fs.readlinkSync(join(root, 'etc/link')), 'admin')
+      assert.deepEqual((await unmerge({ root, packages: ['p'] })).restored, ['etc/file'])
+      assert.deepEqual(differencesBetween(look(root), before), [])
+    }))
+
+  it('gives it back too when the name was emptied by hand, and keeps what another put there', () =>
+    withDirectory(async (directory) => {
+      const { root, image } = makeBench(directory)
+      await merge({ root, image, package: 'p', collisions })
+      fs.rmSync(join(root, 'etc/file'))
+      fs.writeFileSync(join(root, 'etc/fifo'), 'edited since')
+      const { restored, kept } = await unmerge({ root, packages: ['p'] })
+      assert.deepEqual([...restored].sort(), ['etc/file', 'etc/link'])
+      assert.ok(kept.some(({ name, reason }) => name === 'etc/fifo' && reason === 'edited'))
+      assert.equal(fs.readFileSync(join(root, 'etc/file'), 'utf8'), "the admin's")
+      assert.equal(fs.readFileSync(join(root, 'etc/fifo'), 'utf8'), 'edited since')
+      const backups = join(root, 'var/lib/rootmerge/backups')
+      assert.equal(fs.readdirSync(backups).length, 1, 'what could not be given back is still kept')
+    }))
+
+  it("never takes another package's name", () =>
+    withDirectory(async (directory) => {
+      const { root, image, next } = makeBench(directory)
+      await merge({ root, image: next, package: 'q', collisions })
+      await assert.rejects(merge({ root, image, package: 'p', collisions }), CollisionError)
+    }))
+})
