@@ -45,6 +45,7 @@ function withoutChance(line: string): string {
   return line
     .replace(/^( {2}took ).*$/, '$1…')
     .replace(/process \d+/, 'process N')
+    .replace(/\d+ bytes are missing/, 'N bytes are missing')
     .replace(/'\/[^']*\/(root|hello-1)/g, "'…/$1")
     .replace(/^(# rootmerge end \d+ )[0-9a-zX]{8}$/, '$1…')
 }
