@@ -1,5 +1,6 @@
 // The state directory inside the root: the lock, the journal, the records. Reached only through the root.
 
+import { existsSync, readFileSync } from 'node:fs'
 import { withDescriptor } from '../movefile/index.ts'
 import {
   type Fd,
@@ -209,6 +210,8 @@ function writeHolder({ kernel }: Root, state: State): void {
 
 /** What a person calls this process by. */
 function programName(): string {
-  const [, script = process.execPath] = process.argv
+  // The whole process's: in a worker thread process.argv has the worker's own file.
+  const words = existsSync('/proc/self/cmdline') ? readFileSync('/proc/self/cmdline', 'latin1').split('\0') : []
+  const [, script = process.execPath] = words
   return script.slice(script.lastIndexOf('/') + 1)
 }
