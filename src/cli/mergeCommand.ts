@@ -44,6 +44,7 @@ interface MergeFlags extends RootFlags {
   readonly dryRun?: boolean
   readonly report?: Name
   readonly move?: boolean
+  readonly jobs?: number
 }
 
 /** --durability, of every command that changes a root. */
@@ -101,6 +102,7 @@ export function mergeCommand(): Command {
     .option('--concatenated', 'read on where another tar follows the end of the first')
     .option('--no-devices', 'refuse an archive with devices')
     .option('--no-setid', 'refuse an archive with set-id bits or capabilities')
+    .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
     .action(run)
   return withExamples(
     command,
@@ -166,6 +168,7 @@ function mergeOptions(flags: MergeFlags) {
     listChanged,
     ...(flags.contents === undefined ? {} : { contents: true }),
     ...(flags.move === true ? { mode: 'move' as const } : {}),
+    ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
     replaces,
     shareIdentical,
     intoOtherRoots,

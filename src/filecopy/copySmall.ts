@@ -41,6 +41,7 @@ export function copySmall(
     written += count
   }
   work.moved(size)
+  options.onContents?.(buffer.subarray(0, size))
   const changed = options.onChange !== 'ignore' && isAnother(source.stat, kernel.fstat(source.fd))
   if (changed && options.onChange === 'fail') throw new SourceChangedError(size, kernel.fstat(source.fd).size)
   return {

@@ -1,6 +1,6 @@
 // What the two descriptors of a copy are, and what follows from it.
 
-import { type Fd, type Kernel, O_APPEND, O_NONBLOCK, type Stat } from '../sys/index.ts'
+import { type Fd, type Kernel, O_APPEND, O_NONBLOCK, type Stat, statWith } from '../sys/index.ts'
 import type { Ends } from './copying.ts'
 import { NotCopyableError, SameFileError } from './errors.ts'
 import type { CopyOptions } from './report.ts'
@@ -21,7 +21,7 @@ export function sourceEnd(kernel: Kernel, source: Fd, known: Stat | undefined): 
   if (stat.type === 'file') return { source, sourceStat: stat, streams: false }
   if (stat.type === 'directory' || stat.type === 'symlink') throw new NotCopyableError('source', stat.type)
   if (stat.type !== 'block') return { source, sourceStat: stat, streams: true }
-  return { source, sourceStat: { ...stat, size: kernel.blockDeviceSize(source) }, streams: false }
+  return { source, sourceStat: statWith(stat, { size: kernel.blockDeviceSize(source) }), streams: false }
 }
 
 /**

@@ -1,6 +1,6 @@
 // The end of a copy: the target's final size, whether the source is what it was, and tidying up after a failure.
 
-import { isSyscallError, type Kernel, type Stat } from '../sys/index.ts'
+import { isSyscallError, type Kernel, type Stat, statWith } from '../sys/index.ts'
 import { copyExtent } from './copyExtent.ts'
 import type { Copying, Ends } from './copying.ts'
 import { SourceChangedError } from './errors.ts'
@@ -55,7 +55,7 @@ export function settle(copy: Copying, part: Part, reached: number): CopyReport {
 /** Of a block device stat does not know the size, which stays what it is. */
 function statAgain({ kernel, ends }: Copying): Stat {
   const stat = kernel.fstat(ends.source)
-  return stat.type === 'block' ? { ...stat, size: ends.sourceStat.size } : stat
+  return stat.type === 'block' ? statWith(stat, { size: ends.sourceStat.size }) : stat
 }
 
 /** Whether the source has a byte at `offset`. */

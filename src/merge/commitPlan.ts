@@ -13,6 +13,7 @@ import { directoriesOf } from './removalSteps.ts'
 import { makeDirectories } from './root.ts'
 import { type StageInput, stagePlan } from './stage.ts'
 import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
+import { jobsOf } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { runTransaction, type StagedStep } from './transaction.ts'
 
@@ -79,8 +80,9 @@ function stageAll(
     totals,
     beforeEntry: () => engine.cancel.check(),
     onEntry: (bytes: number) => meter.addEntry(bytes),
-    tellCopy: engine.tellCopy,
     note,
+    engine,
+    jobs: jobsOf(options.jobs),
   }
   const { steps, recordedOf } = stagePlan(input, plan, area, journal)
   const write = (packageName: string, bytes: Iterable<Buffer>) =>

@@ -1,13 +1,9 @@
 // Merging images into a root: the public functions. Each runs the synchronous engine in its own thread, so the
 // caller's event loop goes on; knows no errno numbers and no copy method.
 
-import { NoMethodError, NotCopyableError, SameFileError, SourceChangedError } from '../filecopy/errors.ts'
-import { MountPointError, SourceReplacedError, StagingTakenError } from '../movefile/errors.ts'
-import { MetadataLostError } from '../movefile/losses.ts'
 import { publish } from '../sys/diagnostics.ts'
 import { callEngine } from '../sys/engineThread.ts'
 import type { ReadArchiveOptions } from './archive/listArchive.ts'
-import { mergeErrors } from './errors.ts'
 import type { ExportOptions } from './exportRecord.ts'
 import type { ImportOptions, ImportReport } from './import/importOptions.ts'
 import type { EncodedPlan } from './mergeReport.ts'
@@ -30,6 +26,7 @@ import type {
 import { PlanSteps } from './planSteps.ts'
 import type { RecoveryReport } from './recover.ts'
 import type { RootOptions } from './session.ts'
+import { threadErrors } from './threadErrors.ts'
 import { verifyInThreads } from './verifyInThreads.ts'
 
 export { MountPointError } from '../movefile/errors.ts'
@@ -207,18 +204,6 @@ export function undo(options: UndoOptions & Watching): Promise<UndoReport> {
 
 // The compiled module beside this one; only relative imports are rewritten by the compiler, URLs are not.
 const engine = new URL(import.meta.url.endsWith('.ts') ? './engine.ts' : './engine.js', import.meta.url)
-const errors = [
-  ...mergeErrors,
-  NoMethodError,
-  NotCopyableError,
-  SameFileError,
-  SourceChangedError,
-  MetadataLostError,
-  MountPointError,
-  SourceReplacedError,
-  StagingTakenError,
-]
-
 function call<Result>(name: string, given: object): Promise<Result> {
   const { signal, onProgress, approve, ...options } = given as Watching & Approving
   const watching = {
@@ -226,7 +211,7 @@ function call<Result>(name: string, given: object): Promise<Result> {
     ...(approve && { onQuestion: (question: unknown) => approve(decodePlan(question as EncodedPlan)) }),
     onProgress: tellingPhases(name, onProgress),
   }
-  return callEngine<Result>(engine, name, options, { ...watching, errors })
+  return callEngine<Result>(engine, name, options, { ...watching, errors: threadErrors })
 }
 
 function decodePlan({ steps, ...counts }: EncodedPlan): MergePlan {

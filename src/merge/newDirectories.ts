@@ -31,6 +31,7 @@ function takeOffInheritance(kernel: Kernel, parent: Fd, name: string): void {
  * Gives a new directory the metadata of the image's; after everything was made in it, since that moves its mtime.
  *
  * @param onLost  called with the open directory where some of the metadata could not be kept
+ * @returns its inode flags, of which some are set when everything is in place
  * @throws {MetadataLostError} where all of it has to be
  */
 export function finishNewDirectory(
@@ -38,16 +39,17 @@ export function finishNewDirectory(
   { entry, from }: PlannedEntry,
   made: Place,
   onLost: (fd: Fd) => void,
-): void {
+): number | undefined {
   const { kernel, policy } = mover
-  const within = (place: Place, body: (fd: Fd) => void) =>
+  const within = <T>(place: Place, body: (fd: Fd) => T) =>
     withDescriptor(kernel, kernel.openat(place.directory, place.name, directoryFlags), body)
-  within(from.image.place(entry.name), (source) =>
+  return within(from.image.place(entry.name), (source) =>
     within(made, (fd) => {
       const attributes = readAttributes(kernel, source, entry.stat, policy)
       const lost = applyAttributes(kernel, { fd, type: 'directory' }, attributes, policy)
       if (lost.length > 0 && policy.metadata === 'require') throw new MetadataLostError(displayName(entry.name), lost)
       if (lost.length > 0) onLost(fd)
+      return attributes.inodeFlags
     }),
   )
 }

@@ -70,6 +70,8 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly digest?: 'sha256' | 'none'
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
   readonly contents?: boolean
+  /** Threads that stage, at most; as many as cores, and not more than four, by default. */
+  readonly jobs?: number
 }
 
 /** Options of merge(): one image, or several that are merged as one transaction. */

@@ -108,6 +108,14 @@ export function commitRank({ entry, live }: Pick<PlannedEntry, 'entry' | 'live'>
   return live === undefined ? 0 : 1
 }
 
+/** The live names of entries that others are further names of. */
+export function firstNamesOf({ packages }: Pick<Plan, 'packages'>): ReadonlySet<Name> {
+  const names = new Set<Name>()
+  for (const { entries } of packages)
+    for (const { linkedTo } of entries) if (linkedTo !== undefined) names.add(linkedTo)
+  return names
+}
+
 /** All entries of a plan, package after package. */
 export function* entriesOf({ packages }: Pick<Changes, 'packages'>): Generator<PlannedEntry> {
   for (const { entries } of packages) yield* entries

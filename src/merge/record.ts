@@ -24,9 +24,13 @@ export interface PackageRecord {
 /** NetBSD's mtree refuses names with a slash in a file that does not begin with the top; nothing of it is compared. */
 const topLine = '. type=dir'
 
+/** A record to be written: its entries may be made one by one. */
+export type RecordToWrite = Omit<PackageRecord, 'entries'> & { readonly entries: Iterable<RecordedEntry> }
+
 /** Writes a record as text of one byte per character, line by line. */
-export function* formatRecord(record: PackageRecord): Generator<string> {
+export function* formatRecord(record: RecordToWrite): Generator<string> {
   let sum = 0
+  let count = 0
   const line = (text: string) => {
     sum = crc32(Buffer.from(`${text}\n`, 'latin1'), sum)
     return `${text}\n`
@@ -35,9 +39,12 @@ export function* formatRecord(record: PackageRecord): Generator<string> {
   yield line(`# rootmerge ${recordVersion} ${record.packageName}`)
   yield line(topLine)
   const formatter = new EntryFormatter()
-  for (const entry of record.entries) for (const text of formatter.lines(entry)) yield line(text)
+  for (const entry of record.entries) {
+    count++
+    for (const text of formatter.lines(entry)) yield line(text)
+  }
   for (const name of record.leftOut ?? []) yield line(`# rootmerge masked ${escapeName(name)}`)
-  yield `# rootmerge end ${record.entries.length} ${sum.toString(16).padStart(8, '0')}\n`
+  yield `# rootmerge end ${count} ${sum.toString(16).padStart(8, '0')}\n`
 }
 
 /**
@@ -146,7 +153,7 @@ class LineReader {
 }
 
 /** The bytes of a formatted record, in chunks of some size. */
-export function* recordBytes(record: PackageRecord): Generator<Buffer> {
+export function* recordBytes(record: RecordToWrite): Generator<Buffer> {
   let chunk = ''
   for (const line of formatRecord(record)) {
     chunk += line

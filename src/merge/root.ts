@@ -51,10 +51,15 @@ export class Root {
   #hasOpenat2 = true
 
   /** @throws {InvalidArgumentError} when `path` is no directory */
-  constructor(kernel: Kernel, path: Name) {
+  constructor(kernel: Kernel, path: Name, from?: Fd) {
     this.kernel = kernel
     this.path = path
-    this.fd = openRootDirectory(kernel, path)
+    this.fd = from === undefined ? openRootDirectory(kernel, path) : kernel.openat(from, path, directoryFlags)
+  }
+
+  /** A root that is open already: its own descriptors on the same directory. */
+  static of(kernel: Kernel, fd: Fd): Root {
+    return new Root(kernel, '.', fd)
   }
 
   /** The path of a name, for messages only: nothing is ever opened by it. */

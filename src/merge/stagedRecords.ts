@@ -1,93 +1,170 @@
-// What is recorded of each entry: what was staged of it, or what stays as it is.
+// What is recorded of each entry: what was staged of it, or what stays as it is. Of most entries that is what the image
+// says and a digest, so only what differs is kept as an object.
 
-import type { Place, StagedObject } from '../movefile/index.ts'
 import { baseName, type Fd, type Kernel, type Name, parentName, type Stat } from '../sys/index.ts'
-import type { EntryFacts, RecordedEntry } from './entry.ts'
+import type { EntryFacts, RecordedEntry, Xattrs } from './entry.ts'
 import { type Comparer, hasMetadata } from './live.ts'
-import type { PlannedEntry } from './plan.ts'
+import type { Plan, PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
-import type { Inspected } from './takeable.ts'
+import type { TaskFacts } from './stageTask.ts'
+import type { TaskResult } from './stageThreads.ts'
 
 /** What records are made with. */
 export interface RecordingInput {
   readonly root: Root
   readonly comparer: Comparer
-  /** Whether payloads are digested. */
-  readonly digests: boolean
 }
 
-/** The facts to record, by live name. */
+/** What of an entry is not as its image says. */
+interface Difference {
+  readonly xattrs?: Xattrs
+  readonly parts?: TaskFacts['staged']
+  /** The number of the entry that it is another name of; its facts are those of that. */
+  readonly linkOf?: number
+  /** It was to be another name of an entry, and is an object of its own. */
+  readonly isSplit?: boolean
+  /** A live directory that keeps what the image would have changed. */
+  readonly isKept?: boolean
+}
+
+const digestBytes = 32
+const none: Xattrs = []
+/** What is known of an entry's record. */
+const known = { nothing: 0, asTheImage: 1, withDigest: 2 }
+
+/** The facts to record; entries are numbered through all packages of a plan. */
 export class StagedRecords {
   readonly #input: RecordingInput
   readonly #kernel: Kernel
-  readonly #records = new Map<Name, RecordedEntry>()
+  readonly #plan: Plan
+  readonly #state: Uint8Array
+  #digests: Buffer | undefined
+  readonly #differences = new Map<number, Difference>()
+  /** Live names that twins have too, with the number of the entry that brings the object. */
+  readonly #twins = new Map<Name, number | undefined>()
 
-  constructor(input: RecordingInput) {
+  constructor(input: RecordingInput, plan: Plan) {
     this.#input = input
     this.#kernel = input.root.kernel
+    this.#plan = plan
+    const count = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
+    this.#state = new Uint8Array(count)
+    for (const { entries } of plan.packages)
+      for (const { fate, liveName } of entries) if (fate === 'twin') this.#twins.set(liveName, undefined)
   }
 
-  /** An object of the image that is taken as it is. */
-  addInspected({ entry, liveName }: PlannedEntry, { xattrs, sha256 }: Inspected): void {
-    this.#records.set(liveName, { ...describedBy(entry), xattrs, ...(sha256 === undefined ? {} : { sha256 }) })
+  #add(number: number, liveName: Name, difference?: Difference): void {
+    if (this.#state[number] === known.nothing) this.#state[number] = known.asTheImage
+    if (difference === undefined) this.#differences.delete(number)
+    else this.#differences.set(number, difference)
+    if (this.#twins.has(liveName)) this.#twins.set(liveName, number)
+  }
+
+  /** An object of the image, staged or to be taken as it is. */
+  addStaged(number: number, { liveName }: PlannedEntry, { digest, facts }: TaskResult): void {
+    const { xattrs = none, staged: parts } = facts ?? {}
+    const isAsTheImage = xattrs.length === 0 && parts === undefined
+    this.#add(number, liveName, isAsTheImage ? undefined : { xattrs, ...(parts && { parts }) })
+    if (digest !== undefined) this.addDigest(number, digest)
+  }
+
+  /** The sha256 of an entry's payload. */
+  addDigest(number: number, digest: Uint8Array): void {
+    this.#digests ??= Buffer.alloc(digestBytes * this.#state.length)
+    this.#digests.set(digest, number * digestBytes)
+    this.#state[number] = known.withDigest
   }
 
   /** A new directory, as the image has it. */
-  addDirectory({ entry, from, liveName }: PlannedEntry): void {
+  addDirectory(number: number, { entry, from, liveName }: PlannedEntry): void {
     const xattrs = this.#input.comparer.attributesAt(from.image.place(entry.name))
-    this.#records.set(liveName, { ...describedBy(entry), xattrs })
-  }
-
-  /** What was staged is what the record says, also where some of the image's metadata could not be kept. */
-  addStaged({ entry, from, liveName }: PlannedEntry, staged: StagedObject, place: Place): void {
-    const { comparer, digests } = this.#input
-    const { image } = from
-    const stat = staged.lost.length === 0 ? staged.stat : this.#kernel.statat(place.directory, place.name)
-    const xattrs = staged.lost.length === 0 ? staged.attributes.xattrs : comparer.attributesAt(place)
-    const isDigested = entry.type === 'file' && digests
-    const sha256 = isDigested ? (image.digestOf(entry.name) ?? comparer.digest(image.place(entry.name))) : undefined
-    const facts = { ...describedBy(entry), ...factsOf(stat), xattrs, ...(sha256 === undefined ? {} : { sha256 }) }
-    this.#records.set(liveName, facts)
+    this.#add(number, liveName, xattrs.length === 0 ? undefined : { xattrs })
   }
 
   /** All names of a hard-link group have one inode, so they are recorded alike. */
-  addLink({ entry, linkedTo, liveName }: PlannedEntry): void {
-    const first = this.#records.get(linkedTo ?? liveName)
-    if (first === undefined) throw new Error(`'${entry.name}' was linked before its first name`)
-    this.#records.set(liveName, renamed(first, entry))
+  addLink(number: number, { liveName }: PlannedEntry, first: number): void {
+    this.#add(number, liveName, { linkOf: first })
+  }
+
+  /** Staged as an object of its own, because it could not be linked. */
+  addSplit(number: number): void {
+    this.#differences.set(number, { ...this.#differences.get(number), isSplit: true })
   }
 
   /** What stays as it is goes into the record as it is. */
-  addLive({ entry, fate, live, liveName, sha256, xattrs }: PlannedEntry): void {
+  addLive(number: number, { entry, fate, live, liveName, sha256, xattrs }: PlannedEntry): void {
     if (liveName === '' || live === undefined) return
     const place = { directory: this.#input.root.directory(parentName(liveName)).fd, name: baseName(liveName) }
     const isBehindLink = live.type === 'symlink' && entry.type === 'directory'
     const stat = isBehindLink ? this.#kernel.statat(place.directory, place.name) : live
-    this.#records.set(liveName, {
-      ...describedBy(entry),
-      ...factsOf(stat),
-      xattrs: xattrs ?? this.#input.comparer.attributesAt(place),
-      ...(sha256 === undefined ? {} : { sha256 }),
-      ...(fate === 'keepDirectory' && !hasMetadata(entry, stat) ? { isKept: true } : {}),
-    })
+    const parts = partsOf(stat)
+    const attributes = xattrs ?? this.#input.comparer.attributesAt(place)
+    const isKept = fate === 'keepDirectory' && !hasMetadata(entry, stat)
+    const isAsTheImage = attributes.length === 0 && !isKept && isSame(parts, entry)
+    this.#add(number, liveName, isAsTheImage ? undefined : { xattrs: attributes, parts, ...(isKept ? { isKept } : {}) })
+    if (sha256 !== undefined) this.addDigest(number, Buffer.from(sha256, 'hex'))
   }
 
   /** A new directory whose metadata could not all be kept. */
-  correctDirectory(liveName: Name, fd: Fd): void {
-    const recorded = this.#records.get(liveName)
-    if (recorded === undefined) return
+  correctDirectory(number: number, { liveName }: PlannedEntry, fd: Fd): void {
     const xattrs = this.#input.comparer.attributesAt({ directory: fd, name: '.' })
-    this.#records.set(liveName, { ...recorded, ...factsOf(this.#kernel.fstat(fd)), xattrs })
+    this.#add(number, liveName, { xattrs, parts: partsOf(this.#kernel.fstat(fd)) })
   }
 
-  /** Twins are one live object, recorded under the name that each of them has in its image. */
-  recordedOf(entries: readonly PlannedEntry[]): RecordedEntry[] {
-    return entries.flatMap(({ entry, from, liveName }) => {
-      const recorded = this.#records.get(liveName)
-      if (recorded === undefined) return []
-      const named = recorded.name === entry.name ? recorded : renamed(recorded, entry)
-      return [entry.type === 'file' && from.image.configFiles.has(entry.name) ? { ...named, isConfig: true } : named]
-    })
+  /**
+   * The records of one package's entries, in their order, each made when it is asked for.
+   *
+   * Twins are one live object, recorded under the name that each of them has in its image.
+   */
+  *recordedOf(entries: readonly PlannedEntry[]): Generator<RecordedEntry> {
+    let number = this.#firstNumberOf(entries)
+    for (const planned of entries) {
+      const own = planned.fate === 'twin' ? this.#twins.get(planned.liveName) : number
+      number++
+      if (own === undefined || this.#state[own] === known.nothing) continue
+      const recorded = this.#recordedAt(own, this.#plannedAt(own))
+      const named = planned.fate === 'twin' ? renamed(recorded, planned.entry) : recorded
+      yield isConfig(planned) ? { ...named, isConfig: true } : named
+    }
+  }
+
+  #firstNumberOf(entries: readonly PlannedEntry[]): number {
+    let number = 0
+    for (const each of this.#plan.packages) {
+      if (each.entries === entries) return number
+      number += each.entries.length
+    }
+    throw new Error('these are not the entries of a package of the plan')
+  }
+
+  #plannedAt(number: number): PlannedEntry {
+    let rest = number
+    for (const { entries } of this.#plan.packages) {
+      if (rest < entries.length) return entries[rest] as PlannedEntry
+      rest -= entries.length
+    }
+    throw new RangeError(`no entry ${number} in the plan`)
+  }
+
+  #recordedAt(number: number, { entry }: PlannedEntry): RecordedEntry {
+    const difference = this.#differences.get(number)
+    if (difference?.linkOf !== undefined) {
+      return renamed(this.#recordedAt(difference.linkOf, this.#plannedAt(difference.linkOf)), entry)
+    }
+    const { stat: _, linkTo, ...facts } = entry
+    const sha256 = this.#state[number] === known.withDigest ? this.#digestAt(number) : undefined
+    return {
+      ...facts,
+      ...(linkTo === undefined || difference?.isSplit ? {} : { linkTo }),
+      ...difference?.parts,
+      xattrs: difference?.xattrs ?? none,
+      ...(difference?.isKept ? { isKept: true } : {}),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    }
+  }
+
+  #digestAt(number: number): string | undefined {
+    return this.#digests?.toString('hex', number * digestBytes, (number + 1) * digestBytes)
   }
 }
 
@@ -96,18 +173,18 @@ function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: Entry
   return { ...facts, name, ...(linkTo === undefined ? {} : { linkTo }) }
 }
 
-/** What an entry is, without what was seen of its object in the image. */
-function describedBy({ stat: _, ...facts }: PlannedEntry['entry']): EntryFacts {
-  return facts
+/** Whether the package's own installer calls an entry a configuration file. */
+function isConfig({ entry, from }: PlannedEntry): boolean {
+  return entry.type === 'file' && from.image.configFiles.has(entry.name)
 }
 
-function factsOf({
-  uid,
-  gid,
-  mode,
-  mtimeNs,
-  size,
-  type,
-}: Stat): Pick<EntryFacts, 'uid' | 'gid' | 'mode' | 'mtimeNs' | 'size'> {
+function partsOf({ uid, gid, mode, mtimeNs, size, type }: Stat): TaskFacts['staged'] & object {
   return { uid, gid, mode, mtimeNs, size: type === 'file' ? size : 0 }
+}
+
+function isSame(parts: TaskFacts['staged'] & object, entry: EntryFacts): boolean {
+  const { uid, gid, mode, mtimeNs, size } = entry
+  return (
+    parts.uid === uid && parts.gid === gid && parts.mode === mode && parts.size === size && parts.mtimeNs === mtimeNs
+  )
 }

@@ -2,54 +2,33 @@
 // their hard links in the image; and which directories as a whole, with one rename.
 
 import {
-  differsFromCopy,
-  type MetadataPolicy,
-  readAttributes,
-  SourceReplacedError,
-  withDescriptor,
-} from '../movefile/index.ts'
-import {
-  displayName,
+  baseName,
   type Fd,
   isSyscallError,
-  joinName,
   type Kernel,
   type Name,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_PATH,
-  O_RDONLY,
   parentName,
   STATX_ATTR_APPEND,
   STATX_ATTR_IMMUTABLE,
   STATX_ATTR_MOUNT_ROOT,
   type Stat,
 } from '../sys/index.ts'
-import type { Xattrs } from './entry.ts'
-import type { Comparer } from './live.ts'
 import type { Fate, PlannedEntry, PlannedPackage } from './plan.ts'
 import type { Root } from './root.ts'
+import type { StagedRecords } from './stagedRecords.ts'
+import type { StageTask } from './stageTask.ts'
+import type { StageThreads } from './stageThreads.ts'
 import type { TreeImage } from './treeImage.ts'
 
 /** How an entry is staged: made anew, taken by its own rename, taken with everything below it, or with what is above. */
 export type Verdict = 'make' | 'take' | 'takeWhole' | 'withParent'
 
-/** What was found of an object in the image. */
-export interface Inspected {
-  readonly xattrs: Xattrs
-  readonly sha256?: string
-}
-
 /** What decides about takings. */
 export interface TakeableInput {
   readonly root: Root
-  readonly policy: MetadataPolicy
-  readonly comparer: Comparer
   readonly digests: boolean
-  readonly beforeEntry: () => void
-  /** Told what was found of each entry that may be taken. */
-  readonly onInspected: (planned: PlannedEntry, inspected: Inspected) => void
+  readonly threads: StageThreads
+  readonly records: StagedRecords
 }
 
 /** Actions that put an object of the image into the root. */
@@ -60,17 +39,26 @@ const unmovable = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_MOUNT_RO
 // what is made in it, and what an object that comes by rename would bring along instead.
 const inheritedFlags = 0x800000 | 0x4 | 0x400 | 0x20000000 | 0x40000000
 
-/** One verdict for each entry of a package, in their order. */
-export function findTakeable(input: TakeableInput, { entries, image }: PlannedPackage): Verdict[] {
+/**
+ * One verdict for each entry of a package, in their order; what may be taken is recorded as it is.
+ *
+ * @param image  the image's number
+ * @param first  the number of its first entry among those of the plan
+ */
+export function findTakeable(
+  input: TakeableInput,
+  { entries, image }: PlannedPackage,
+  numbers: { image: number; first: number },
+): Verdict[] {
   if (image.mode === 'copy') return entries.map(() => 'make')
-  const finder = new TakeableFinder(input, entries)
-  return finder.verdicts()
+  return new TakeableFinder(input, entries, numbers).verdicts()
 }
 
 class TakeableFinder {
   readonly #input: TakeableInput
   readonly #kernel: Kernel
   readonly #entries: readonly PlannedEntry[]
+  readonly #numbers: { readonly image: number; readonly first: number }
   /** How many entries lie in each directory of the image. */
   readonly #members = new Map<Name, number>()
   /** New live directories that get something from elsewhere too. */
@@ -82,18 +70,16 @@ class TakeableFinder {
   /** The image's directory that was looked at last, and its inheritable flags. */
   #imageDirectory: { readonly name: Name; readonly flags: number } | undefined
 
-  constructor(input: TakeableInput, entries: readonly PlannedEntry[]) {
+  constructor(input: TakeableInput, entries: readonly PlannedEntry[], numbers: { image: number; first: number }) {
     this.#input = input
     this.#kernel = input.root.kernel
     this.#entries = entries
+    this.#numbers = numbers
   }
 
   verdicts(): Verdict[] {
     this.#count()
-    const mayGo = this.#entries.map((planned) => {
-      this.#input.beforeEntry()
-      return placing.has(planned.fate) && this.#inspect(planned)
-    })
+    const mayGo = this.#inspect()
     this.#countLinks(mayGo)
     return this.#settle(mayGo)
   }
@@ -108,36 +94,55 @@ class TakeableFinder {
     }
   }
 
-  /** Whether an object would be the same after a rename as copied; what was found on the way is told. */
-  #inspect(planned: PlannedEntry): boolean {
-    const { entry, from } = planned
-    const { stat } = entry
-    const isFixed = (stat.attributes & unmovable) !== 0
-    const flags =
-      stat.type === 'directory' ? O_RDONLY | O_DIRECTORY : stat.type === 'file' ? O_RDONLY | O_NONBLOCK : O_PATH
-    const place = from.image.place(entry.name)
-    return withDescriptor(this.#kernel, this.#kernel.openat(place.directory, place.name, flags | O_NOFOLLOW), (fd) => {
-      const now = this.#kernel.fstat(fd)
-      refuseOther(planned, now)
-      const names = this.#kernel.listXattrs(fd)
-      const { policy } = this.#input
-      if (differsFromCopy(names, policy) || isFixed || !this.#inheritsAlike(planned, fd)) return false
-      const xattrs = names.length === 0 ? [] : readAttributes(this.#kernel, fd, now, policy).xattrs
-      this.#input.onInspected(planned, { xattrs, ...this.#digest(planned, fd) })
-      return true
+  /** Which objects would be the same after a rename as copied; what was found on the way is recorded. */
+  #inspect(): boolean[] {
+    const { threads, records } = this.#input
+    const places: number[] = []
+    const tasks: StageTask[] = []
+    this.#entries.forEach((planned, place) => {
+      if (!placing.has(planned.fate) || !this.#isMovable(planned)) return
+      places.push(place)
+      tasks.push(this.#taskOf(planned))
     })
+    const mayGo = this.#entries.map(() => false)
+    threads.run(tasks, (index, result) => {
+      if (result.facts?.differsFromCopy) return
+      const place = places[index] as number
+      const { entry, from } = this.#entries[place] as PlannedEntry
+      const number = this.#numbers.first + place
+      mayGo[place] = true
+      records.addStaged(number, this.#entries[place] as PlannedEntry, result)
+      const known = entry.type === 'file' && this.#input.digests ? from.image.digestOf(entry.name) : undefined
+      if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
+    })
+    return mayGo
   }
 
-  #digest({ entry, from }: PlannedEntry, fd: Fd): { sha256?: string } {
-    if (entry.type !== 'file' || !this.#input.digests) return {}
-    return { sha256: from.image.digestOf(entry.name) ?? this.#input.comparer.digestOf(fd) }
+  #isMovable(planned: PlannedEntry): boolean {
+    return (planned.entry.stat.attributes & unmovable) === 0 && this.#inheritsAlike(planned)
+  }
+
+  #taskOf({ entry, from }: PlannedEntry): StageTask {
+    const { name, stat, type } = entry
+    const isAsked = type === 'file' && this.#input.digests && from.image.digestOf(name) === undefined
+    return {
+      kind: 'inspect',
+      image: this.#numbers.image,
+      directory: parentName(name),
+      name: baseName(name),
+      stagedDirectory: '',
+      stagedName: '',
+      stat,
+      isPrivate: false,
+      digests: isAsked,
+      identifies: false,
+    }
   }
 
   /** Whether what lies in the image's directory, or a directory itself, has what the live directory would give it. */
-  #inheritsAlike({ entry, from, liveName }: PlannedEntry, fd: Fd): boolean {
-    const there = this.#flagsOfLive(liveName)
-    if (entry.type === 'directory') return flagsOf(this.#kernel, fd) === there
-    return this.#flagsInImage(parentName(entry.name), from.image) === there
+  #inheritsAlike({ entry, from, liveName }: PlannedEntry): boolean {
+    const directory = entry.type === 'directory' ? entry.name : parentName(entry.name)
+    return this.#flagsInImage(directory, from.image) === this.#flagsOfLive(liveName)
   }
 
   #flagsInImage(name: Name, image: TreeImage): number {
@@ -213,15 +218,4 @@ function flagsOf(kernel: Kernel, fd: Fd): number {
     if (isSyscallError(error, 'ENOTTY', 'EOPNOTSUPP', 'EINVAL', 'ENOSYS')) return 0
     throw error
   }
-}
-
-/** @throws {SourceReplacedError} when the image changed since the plan was made */
-function refuseOther({ entry: { name, stat, type }, from: { image } }: PlannedEntry, now: Stat): void {
-  const isSame =
-    now.ino === stat.ino &&
-    now.dev === stat.dev &&
-    now.type === stat.type &&
-    (type === 'directory' || (now.size === stat.size && now.mtimeNs === stat.mtimeNs && now.ctimeNs === stat.ctimeNs))
-  if (!isSame)
-    throw new SourceReplacedError(displayName(joinName(image.path, name)), 'changed while it was being merged')
 }

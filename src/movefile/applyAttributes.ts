@@ -59,7 +59,9 @@ export function applyAttributes(
   const { xattrs } = attributes
   const owned = setOwner(application)
   if (xattrs.length > 0) setXattrs(application, (xattr) => !lateXattrs.has(xattr.name) && !acls.has(xattr.name))
-  if (target.type !== 'symlink') setMode(application, modeOf(attributes, owned, setAcls(application)))
+  if (target.type !== 'symlink') {
+    setMode(application, modeOf(attributes, owned, setAcls(application)))
+  }
   if (xattrs.length > 0) setLateXattrs(application, owned)
   lost.attempt('times', () => setTimes(application))
   if (policy.inodeFlags) setPlainFlags(application)

@@ -17,6 +17,8 @@ export interface MetadataOptions {
 
 /** MetadataOptions with everything decided and the patterns compiled, once. */
 export interface MetadataPolicy {
+  /** What it was made from, for another thread to make the same. */
+  readonly options: MetadataOptions
   readonly metadata: 'require' | 'best-effort'
   readonly selinux: 'preserve' | 'default'
   readonly inodeFlags: boolean
@@ -58,10 +60,12 @@ export function metadataPolicy(options: MetadataOptions = {}): MetadataPolicy {
   const patterns = options.excludeXattrs ?? defaultExcludedXattrs
   let matchers: ReturnType<typeof compile> | undefined
   const known = new Map<Name, boolean>()
+  const { metadata = 'require', selinux = 'default', inodeFlags = false } = options
   return {
-    metadata: options.metadata ?? 'require',
-    selinux: options.selinux ?? 'default',
-    inodeFlags: options.inodeFlags ?? false,
+    options: { metadata, selinux, inodeFlags, excludeXattrs: patterns },
+    metadata,
+    selinux,
+    inodeFlags,
     excludesAny: patterns.length > 0,
     excludes(attribute) {
       let excluded = known.get(attribute)

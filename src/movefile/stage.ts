@@ -1,10 +1,11 @@
 // A complete copy of one object that is not a directory, under a name of its own: contents and metadata, nothing
 // visible under the final name yet.
 
-import { type Copier, type CopyOptions, type CopyReport, SourceChangedError } from '../filecopy/index.ts'
+import { type Copier, type CopyOptions, type CopyReport, SourceChangedError, smallSize } from '../filecopy/index.ts'
 import {
   displayName,
   type Fd,
+  isSyscallError,
   type Kernel,
   type Name,
   O_CREAT,
@@ -17,23 +18,30 @@ import {
   type Stat,
 } from '../sys/index.ts'
 import { lockStaged } from './abandoned.ts'
-import { applyAttributes, type Inherited } from './applyAttributes.ts'
+import { applyAttributes } from './applyAttributes.ts'
 import { type Attributes, readAttributes } from './attributes.ts'
 import { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 import { SourceReplacedError } from './errors.ts'
 import { finalFlagsOf } from './finalFlags.ts'
 import { isSameObject } from './identity.ts'
+import { creationMode, type Inheritance, whatWasMade } from './inheritance.ts'
 import { beforeContents, setInodeFlags } from './inodeFlags.ts'
 import { type Loss, Losses, MetadataLostError } from './losses.ts'
 import { describePlace, type Place } from './place.ts'
-import { accessAcl, type MetadataPolicy } from './policy.ts'
+import type { MetadataPolicy } from './policy.ts'
 
 /** What staging needs to know beside the two places. */
 export interface StageOptions {
   /** What the caller knows of the source: saves a call, and a source that is another object by now is refused. */
   readonly stat?: Stat
+  /** Whether `stat` is of a moment since which the source may not have changed at all: saves another call. */
+  readonly mustBeUnchanged?: boolean
   /** Shared by all objects that are staged in one directory, so that the first one saves calls to the others. */
   readonly inheritance?: Inheritance | undefined
+  /** Given the payload of a regular file, as cheaply as it can be had. */
+  readonly payload?: PayloadReader | undefined
+  /** Nobody else can enter the directory, so a copy may have its permission bits before it is complete. */
+  readonly isPrivate?: boolean
   /** The time that the copy gets instead of the source's. */
   readonly mtimeNs?: bigint | undefined
   /** Whether the copy is on disk (fsync) when staging returns; else that is the caller's. */
@@ -42,14 +50,12 @@ export interface StageOptions {
   readonly locked?: boolean
 }
 
-/** What files made in one directory inherit; empty until the first one has been looked at. */
-export class Inheritance {
-  known: Made | undefined
-}
-
-/** What a new file was given. */
-interface Made extends Inherited {
-  readonly dev: number
+/** Reads payloads that are copied, to digest them for instance. */
+export interface PayloadReader {
+  /** All of it, when it passed through memory in one piece; valid during the call. */
+  readonly ofBytes: (bytes: Uint8Array) => void
+  /** All of it, when it did not: the source is open, and what is read of it is in the page cache mostly. */
+  readonly ofFile: (fd: Fd) => void
 }
 
 /** A complete copy that waits under its staging name. */
@@ -99,16 +105,40 @@ function stageFile(stager: Stager, request: Request): StagedObject {
   const { kernel } = stager
   const { source, staging } = request
   return withDescriptor(kernel, kernel.openat(source.directory, source.name, readSource), (from) => {
-    const stat = unswapped(kernel, source, { now: kernel.fstat(from), known: request.known })
-    const to = kernel.openat(staging.directory, staging.name, createStaging, 0o600)
+    const look = () => unswapped(kernel, source, { now: kernel.fstat(from), known: request.known })
+    const stat = isLookedAtAfterwards(stager, request) ? request.known : look()
+    const mode = creationMode(request.options, stat)
+    const to = kernel.openat(staging.directory, staging.name, createStaging, mode)
     return discardingOnFailure(kernel, staging, () =>
-      withWrittenDescriptor(kernel, to, () => fillFile(stager, { from, to, stat }, request)),
+      withWrittenDescriptor(kernel, to, () => {
+        try {
+          return fillFile(stager, { from, to, stat, mode }, request)
+        } catch (error) {
+          if (error instanceof SourceChangedError || isSyscallError(error, 'ESPIPE', 'EISDIR', 'ENXIO')) look()
+          throw error
+        }
+      }),
     )
   })
 }
 
+/** A small file may be compared with what the caller knows when it has been read: one look instead of two. */
+function isLookedAtAfterwards({ copyOptions }: Stager, { known, options }: Request): boolean {
+  const { stat, mustBeUnchanged } = options
+  return stat !== undefined && mustBeUnchanged === true && known.size <= smallSize && copyOptions.onChange !== 'ignore'
+}
+
+interface OpenFiles {
+  readonly from: Fd
+  readonly to: Fd
+  /** The source's. */
+  readonly stat: Stat
+  /** What the copy was made with. */
+  readonly mode: number
+}
+
 /** Contents and metadata of a regular file, descriptor to descriptor. */
-function fillFile(stager: Stager, open: { from: Fd; to: Fd; stat: Stat }, request: Request): StagedObject {
+function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObject {
   const { kernel, copier, policy } = stager
   const { from, to, stat } = open
   const { options, source } = request
@@ -116,9 +146,16 @@ function fillFile(stager: Stager, open: { from: Fd; to: Fd; stat: Stat }, reques
   const flagsLost = new Losses()
   const inodeFlags = policy.inodeFlags ? readAttributes(kernel, from, stat, policy).inodeFlags : undefined
   if (inodeFlags !== undefined) setInodeFlags(kernel, to, { flags: inodeFlags, mask: beforeContents }, flagsLost)
-  const inherited = whatWasMade(kernel, to, options.inheritance)
-  const copy = copier.copyContents(from, to, { ...stager.copyOptions, stat, freshOn: inherited.dev })
+  const inherited = whatWasMade(kernel, to, options.inheritance, open.mode)
+  let isRead = false
+  const onContents = (bytes: Uint8Array) => {
+    isRead = true
+    options.payload?.ofBytes(bytes)
+  }
+  const copyOptions = { ...stager.copyOptions, stat, freshOn: inherited.dev, onContents }
+  const copy = copier.copyContents(from, to, copyOptions)
   if (copy.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
+  if (!isRead) options.payload?.ofFile(from)
   const attributes = attributesToApply(stager, from, stat, options)
   const applied = applyAttributes(kernel, { fd: to, type: 'file', inherited }, attributes, policy)
   if (options.durable) kernel.fsync(to)
@@ -164,15 +201,6 @@ function attributesToApply(stager: Stager, from: Fd, stat: Stat, { mtimeNs }: St
 export function settle({ kernel, policy }: Stager, source: Place, lost: readonly Loss[]): void {
   if (lost.length === 0 || policy.metadata === 'best-effort') return
   throw new MetadataLostError(displayName(describePlace(kernel, source)), lost)
-}
-
-/** What a new file was given; asked once a directory. */
-function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | undefined): Made {
-  if (inheritance?.known !== undefined) return inheritance.known
-  const { uid, gid, dev } = kernel.fstat(fd)
-  const made = { uid, gid, dev, acl: kernel.listXattrs(fd).includes(accessAcl) }
-  if (inheritance !== undefined) inheritance.known = made
-  return made
 }
 
 /** The source as it is now, unless it is another object than the one that was looked at. */

@@ -20,6 +20,7 @@ import { quietly, withDescriptor } from './descriptors.ts'
 import { MountPointError } from './errors.ts'
 import { type FinalFlags, finalFlagsOf } from './finalFlags.ts'
 import { isSameObject } from './identity.ts'
+import { Inheritance } from './inheritance.ts'
 import { beforeContents, setInodeFlags } from './inodeFlags.ts'
 import { type Loss, Losses } from './losses.ts'
 import { describePlace, type Place } from './place.ts'
@@ -27,7 +28,7 @@ import { accessAcl, defaultAcl } from './policy.ts'
 import { removeTree } from './removeTree.ts'
 import { openDirectory } from './rename.ts'
 import type { CopiedObject } from './sourceRemoval.ts'
-import { Inheritance, type StageOptions, type Stager, settle, stageCopy, unswapped } from './stage.ts'
+import { type StageOptions, type Stager, settle, stageCopy, unswapped } from './stage.ts'
 
 /** A member of a tree that is about to be copied. */
 export interface TreeEntry {

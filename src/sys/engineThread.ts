@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { CancelFlag, Cancelled } from './cancel.ts'
 import { type CopyFacts, type Fact, type FactKind, isObserved, publish } from './diagnostics.ts'
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
+import type { ShareCall } from './engineShares.ts'
 import { retryInterrupted } from './interrupts.ts'
 import type { Kernel } from './kernel.ts'
 import { Question } from './question.ts'
@@ -18,6 +19,8 @@ export interface EngineContext {
   report(progress: unknown): void
   /** Asks the caller, and sleeps until it has answered; absent where nobody would answer. */
   readonly ask?: (question: unknown) => boolean
+  /** Whether it has a thread of its own, and the machine's own kernel: then others may help it, and it may wait for them. */
+  readonly hasThread?: boolean
   /** Tells whoever listens to the diagnostics channels how a file came over; absent while nobody does. */
   readonly tellCopy?: (name: string, copy: CopyFacts) => void
 }
@@ -46,6 +49,8 @@ export interface EngineCall {
   readonly answer?: SharedArrayBuffer
   /** Whether somebody listens to facts about copies. */
   readonly observed: boolean
+  /** Present when this is one thread's share of another engine's work. */
+  readonly share?: ShareCall
 }
 
 /** What the thread sends back. */
@@ -111,7 +116,7 @@ export function engineContext(
   kernel: Kernel,
   cancel: CancelFlag = new CancelFlag(),
   report: EngineContext['report'] = () => {},
-  more: Pick<EngineContext, 'ask' | 'tellCopy'> = {},
+  more: Pick<EngineContext, 'ask' | 'hasThread' | 'tellCopy'> = {},
 ): EngineContext {
   return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report, ...more }
 }

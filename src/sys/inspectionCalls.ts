@@ -11,7 +11,7 @@ const AT_NO_AUTOMOUNT = 0x800
 export function inspectionCalls(
   door: Door,
 ): Pick<Kernel, 'fstat' | 'statat' | 'findat' | 'readDirectory' | 'readlinkat' | 'handleAt'> {
-  const { calls, invoke3, invoke4, invoke5, address, struct, struct32, struct64, values } = door
+  const { calls, invoke3, invoke4, invoke5, address, struct, struct32, values } = door
   const statFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT
   const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, address.struct)
   let handleFlags = AT_HANDLE_FID
@@ -19,14 +19,14 @@ export function inspectionCalls(
   return {
     fstat(fd) {
       if (statx(fd, address.empty) < 0) throw door.failure('statx', fd)
-      return decodeStatx(struct32, struct64)
+      return decodeStatx(struct32)
     },
     statat(directory, path) {
       if (statx(directory, door.path(path)) < 0) throw door.failure('statx', directory, path)
-      return decodeStatx(struct32, struct64)
+      return decodeStatx(struct32)
     },
     findat(directory, path) {
-      if (statx(directory, door.path(path)) >= 0) return decodeStatx(struct32, struct64)
+      if (statx(directory, door.path(path)) >= 0) return decodeStatx(struct32)
       if (door.errno() === 'ENOENT') return undefined // an answer, not an error: it costs no stack and no path
       throw door.failure('statx', directory, path)
     },

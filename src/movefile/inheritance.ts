@@ -1,0 +1,50 @@
+// What new files are given by the directory that they are made in: looked at once, so that calls which would change
+// nothing are left out for all others.
+
+import type { Fd, Kernel, Stat } from '../sys/index.ts'
+import type { Inherited } from './applyAttributes.ts'
+import { accessAcl } from './policy.ts'
+
+/** What files made in one directory inherit; empty until the first one has been looked at. */
+export class Inheritance {
+  known: Made | undefined
+  /** Permission bits that the umask is known to leave. */
+  provenBits = 0
+}
+
+/** What a new file was given. */
+interface Made extends Inherited {
+  readonly dev: number
+}
+
+/** With which bits nobody but the owner can open a file. */
+const closedMode = 0o600
+
+/**
+ * The mode to make a copy with: closed, or at once the source's where nobody else can enter the directory, the owner
+ * is right from the start, and no set-id bit is among them.
+ */
+export function creationMode(
+  { inheritance, isPrivate }: { inheritance?: Inheritance | undefined; isPrivate?: boolean },
+  { mode, uid, gid }: Stat,
+): number {
+  const made = inheritance?.known
+  if (!isPrivate || made === undefined || made.acl || made.uid !== uid || made.gid !== gid) return closedMode
+  return (mode & 0o7000) === 0 ? mode : closedMode
+}
+
+/** What a file was given that has just been made with `mode`; asked once a directory, and once for every new bit. */
+export function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | undefined, mode: number): Made {
+  const known = inheritance?.known
+  if (known !== undefined && inheritance !== undefined) {
+    if (mode === closedMode) return known
+    if ((mode & ~inheritance.provenBits) === 0) return { ...known, mode }
+    const given = kernel.fstat(fd).mode
+    if (given === mode) inheritance.provenBits |= mode
+    return { ...known, mode: given }
+  }
+  const { uid, gid, dev } = kernel.fstat(fd)
+  const made = { uid, gid, dev, acl: kernel.listXattrs(fd).includes(accessAcl) }
+  if (inheritance !== undefined) inheritance.known = made
+  return made
+}

@@ -1,0 +1,125 @@
+// Further threads for a synchronous engine: each does its share of some work while the engine does its own, and the
+// engine waits for them without returning to its event loop.
+//
+// Their answers come through message ports, which can be read without an event loop; one that has not begun when the
+// work is over is not waited for.
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { CancelFlag } from './cancel.ts'
+import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
+import type { EngineCall, EngineMessage } from './engineThread.ts'
+
+/** States of a share, in shared memory. */
+const state = { waiting: 0, begun: 1, tooLate: 2 }
+/** Nothing is lost by looking again: a thread that dies while it works can then be told from one that is slow. */
+const lookAgainMs = 100
+
+/** What a share is asked. */
+export interface SharedWork {
+  /** The URL of a compiled module, and the engine function in it. */
+  readonly module: URL
+  readonly name: string
+  readonly cancel: CancelFlag
+  /** Classes of errors that keep their class on the way here. */
+  readonly errors: readonly ErrorClass[]
+}
+
+interface Share {
+  readonly thread: Worker
+  /** What the thread is doing; undefined between two pieces of work. */
+  current: { readonly port: MessagePort; readonly state: Int32Array } | undefined
+}
+
+/** Threads that help one engine. */
+export class EngineShares {
+  readonly #work: SharedWork
+  readonly #shares: Share[]
+
+  /** Starts threads; they do not keep the process alive. */
+  constructor(work: SharedWork, count: number) {
+    this.#work = work
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    this.#shares = Array.from({ length: count }, () => {
+      const thread = new Worker(new URL(`./engineWorker.${extension}`, import.meta.url), { execArgv: [] })
+      thread.unref()
+      thread.on('error', () => {}) // what it has to say comes through its port
+      return { thread, current: undefined }
+    })
+  }
+
+  /** Gives every thread the same argument. */
+  begin(argument: unknown): void {
+    const { module, name, cancel } = this.#work
+    for (const share of this.#shares) {
+      const { port1, port2 } = new MessageChannel()
+      const shared = new SharedArrayBuffer(4)
+      share.current = { port: port1, state: new Int32Array(shared) }
+      const call: EngineCall = {
+        module: module.href,
+        name,
+        argument,
+        cancel: cancel.shared,
+        observed: false,
+        share: { port: port2, state: shared },
+      }
+      share.thread.postMessage(call, [port2])
+    }
+  }
+
+  /**
+   * Waits for every thread that has begun.
+   *
+   * @param whileWaiting  called every now and then
+   * @returns their results; those that came too late have none
+   * @throws the first error of a thread
+   */
+  finish<Result>(whileWaiting: () => void): Result[] {
+    const messages = this.#shares.flatMap((share) => this.#answerOf(share, whileWaiting) ?? [])
+    for (const message of messages) if (message.kind === 'error') throw this.#errorOf(message.error)
+    return messages.flatMap((message) => (message.kind === 'result' ? [message.result as Result] : []))
+  }
+
+  #answerOf({ current }: Share, whileWaiting: () => void): EngineMessage | undefined {
+    if (current === undefined) return undefined
+    const { port, state: flag } = current
+    if (Atomics.compareExchange(flag, 0, state.waiting, state.tooLate) === state.waiting) return undefined
+    for (;;) {
+      const received = receiveMessageOnPort(port) as { message: EngineMessage } | undefined
+      if (received !== undefined) {
+        port.close()
+        return received.message
+      }
+      Atomics.wait(flag, 0, state.begun, lookAgainMs)
+      whileWaiting()
+    }
+  }
+
+  #errorOf(packed: PackedError): Error {
+    return unpackError(packed, this.#work.errors)
+  }
+
+  /** Ends the threads. */
+  end(): void {
+    for (const { thread } of this.#shares) void thread.terminate()
+  }
+}
+
+/** What makes a call one share of some work: where the answer goes, and what says that it was begun. */
+export interface ShareCall {
+  readonly port: MessagePort
+  readonly state: SharedArrayBuffer
+}
+
+/** For the thread: whether the share may still be begun. */
+export function mayBegin(share: ShareCall): boolean {
+  return Atomics.compareExchange(new Int32Array(share.state), 0, state.waiting, state.begun) === state.waiting
+}
+
+/** For the thread: gives its answer. */
+export function answerShare({ port, state: shared }: ShareCall, message: EngineMessage): void {
+  port.postMessage(message)
+  port.close()
+  const flag = new Int32Array(shared)
+  Atomics.store(flag, 0, state.tooLate)
+  Atomics.notify(flag, 0)
+}
