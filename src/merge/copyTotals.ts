@@ -17,5 +17,6 @@ export function addBytes({ bytesByMethod }: CopyTotals, method: string, bytes: n
 /** Adds one file's copy. */
 export function addCopy(totals: CopyTotals, copy: StagedObject['copy']): void {
   totals.holes += copy?.holes ?? 0
-  for (const [method, bytes] of Object.entries(copy?.bytesByMethod ?? {})) addBytes(totals, method, bytes)
+  const by = copy?.bytesByMethod
+  if (by !== undefined) for (const method in by) addBytes(totals, method, by[method as keyof typeof by] ?? 0)
 }

@@ -1,12 +1,14 @@
 // What is at a name now, compared with what an image brings or a record says.
 
-import { createHash, type Hash } from 'node:crypto'
-import { type MetadataPolicy, type Place, readAttributes, withDescriptor } from '../movefile/index.ts'
+import { createHash, type Hash, hash as sumOf } from 'node:crypto'
+import { type MetadataPolicy, type Place, readAttributes, withDescriptor, xattrsOf } from '../movefile/index.ts'
 import { type Fd, type Kernel, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, type Stat } from '../sys/index.ts'
 import type { Live } from './decide.ts'
 import type { EntryFacts, Xattrs } from './entry.ts'
 
 const windowBytes = 256 * 1024
+/** Below this a file comes in one read, with room that shows when it is longer. */
+const smallBytes = 64 * 1024
 
 /** How an entry's object and a live one compare, and what was learned of the entry on the way. */
 export interface Comparison {
@@ -32,28 +34,43 @@ export class Comparer {
   /** Compares an entry at `source` with the live object at `target`. */
   compare(entry: EntryFacts, source: Place, target: Place, stat: Stat): Comparison {
     if (entry.type !== stat.type) return { live: 'different' }
-    const contents = this.#compareContents(entry, source, target, stat)
-    if (!contents.isSame) return { live: 'different' }
+    if (entry.type === 'file') return this.#compareFiles(entry, source, target, stat)
+    if (!this.#isSameNode(entry, target, stat)) return { live: 'different' }
     const xattrs = this.attributesAt(target)
     const isSame = hasMetadata(entry, stat) && sameXattrs(this.attributesAt(source), xattrs)
-    const sha256 = contents.sha256 === undefined ? {} : { sha256: contents.sha256 }
-    return { live: isSame ? 'same' : 'sameContent', xattrs, ...sha256 }
+    return { live: isSame ? 'same' : 'sameContent', xattrs }
   }
 
-  #compareContents(entry: EntryFacts, source: Place, target: Place, stat: Stat): { isSame: boolean; sha256?: string } {
+  #isSameNode(entry: EntryFacts, target: Place, stat: Stat): boolean {
+    if (entry.type === 'symlink') return this.#kernel.readlinkat(target.directory, target.name) === entry.target
+    if (entry.rdev === undefined) return true
+    return stat.rdev.major === entry.rdev.major && stat.rdev.minor === entry.rdev.minor
+  }
+
+  /** Each of the two is opened once, for its bytes and its attributes. */
+  #compareFiles(entry: EntryFacts, source: Place, target: Place, stat: Stat): Comparison {
+    if (entry.size !== stat.size) return { live: 'different' }
     const kernel = this.#kernel
-    if (entry.type === 'symlink') return { isSame: kernel.readlinkat(target.directory, target.name) === entry.target }
-    if (entry.rdev !== undefined) {
-      return { isSame: stat.rdev.major === entry.rdev.major && stat.rdev.minor === entry.rdev.minor }
-    }
-    if (entry.type !== 'file') return { isSame: true }
-    if (entry.size !== stat.size) return { isSame: false }
     return withOpen(kernel, source, readFlags, (left) =>
-      withOpen(kernel, target, readFlags, (right) => this.#compareBytes(left, right)),
+      withOpen(kernel, target, readFlags, (right) => {
+        const contents = this.#compareBytes(left, right, entry.size)
+        if (!contents.isSame) return { live: 'different' }
+        const xattrs = xattrsOf(kernel, right, 'file', this.#policy)
+        const isSame = hasMetadata(entry, stat) && sameXattrs(xattrsOf(kernel, left, 'file', this.#policy), xattrs)
+        return { live: isSame ? 'same' : 'sameContent', xattrs, sha256: contents.sha256 }
+      }),
     )
   }
 
-  #compareBytes(left: Fd, right: Fd): { isSame: boolean; sha256?: string } {
+  #compareBytes(left: Fd, right: Fd, size: number): { isSame: true; sha256: string } | { isSame: false } {
+    if (size < smallBytes) {
+      const read = this.#kernel.pread(left, this.#left, 0)
+      const isSame = read === size && this.#kernel.pread(right, this.#right, 0) === size
+      const bytes = this.#left.subarray(0, size)
+      // One that is not as long as it says goes the long way.
+      if (isSame)
+        return bytes.equals(this.#right.subarray(0, size)) ? { isSame, sha256: sha256Of(bytes) } : { isSame: false }
+    }
     const hash = createHash('sha256')
     for (let offset = 0; ; ) {
       const read = readFully(this.#kernel, left, this.#left, offset)
@@ -92,6 +109,10 @@ export class Comparer {
       (fd) => readAttributes(kernel, fd, kernel.fstat(fd), this.#policy).xattrs,
     )
   }
+}
+
+function sha256Of(bytes: Buffer): string {
+  return sumOf('sha256', bytes, 'hex')
 }
 
 /** O_NONBLOCK: the name may have become a fifo since it was looked at. */

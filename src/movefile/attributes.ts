@@ -1,6 +1,6 @@
 // The metadata of one object, read from it in full.
 
-import { type Fd, isSyscallError, type Kernel, type Name, type Stat } from '../sys/index.ts'
+import { type Fd, type FileType, isSyscallError, type Kernel, type Name, type Stat } from '../sys/index.ts'
 import { isCopied, type MetadataPolicy } from './policy.ts'
 
 /** One extended attribute. */
@@ -33,23 +33,18 @@ const none: readonly Xattr[] = []
  */
 export function readAttributes(kernel: Kernel, fd: Fd, stat: Stat, policy: MetadataPolicy): Attributes {
   const { uid, gid, mode, atimeNs, mtimeNs } = stat
-  const names = kernel.listXattrs(fd)
-  const xattrs =
-    names.length === 0
-      ? none
-      : readXattrs(
-          kernel,
-          fd,
-          names.filter((name) => isCopied(name, stat.type, policy)),
-        )
-  const attributes = { uid, gid, mode, atimeNs, mtimeNs, xattrs }
+  const attributes = { uid, gid, mode, atimeNs, mtimeNs, xattrs: xattrsOf(kernel, fd, stat.type, policy) }
   const inodeFlags = policy.inodeFlags ? findInodeFlags(kernel, fd, stat) : undefined
   return inodeFlags === undefined ? attributes : { ...attributes, inodeFlags }
 }
 
-function readXattrs(kernel: Kernel, fd: Fd, names: readonly Name[]): Xattr[] {
+/** The extended attributes of an open object of `type` that `policy` keeps. */
+export function xattrsOf(kernel: Kernel, fd: Fd, type: FileType, policy: MetadataPolicy): readonly Xattr[] {
+  const names = kernel.listXattrs(fd)
+  if (names.length === 0) return none
   const xattrs: Xattr[] = []
   for (const name of names) {
+    if (!isCopied(name, type, policy)) continue
     const value = findXattr(kernel, fd, name)
     if (value !== undefined) xattrs.push({ name, value })
   }

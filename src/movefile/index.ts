@@ -1,7 +1,7 @@
 // One object from one name to another: rename, else stage, metadata, rename. Knows no packages.
 
 export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
-export { type Attributes, readAttributes, type Xattr } from './attributes.ts'
+export { type Attributes, readAttributes, type Xattr, xattrsOf } from './attributes.ts'
 export { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 export type { Durability } from './durability.ts'
 export {

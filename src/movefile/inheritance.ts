@@ -10,6 +10,8 @@ export class Inheritance {
   known: Made | undefined
   /** Permission bits that the umask is known to leave. */
   provenBits = 0
+  /** With the mode that was proven last: files of one directory mostly have the same. */
+  last: Made | undefined
 }
 
 /** What a new file was given. */
@@ -38,10 +40,13 @@ export function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | u
   const known = inheritance?.known
   if (known !== undefined && inheritance !== undefined) {
     if (mode === closedMode) return known
-    if ((mode & ~inheritance.provenBits) === 0) return { ...known, mode }
-    const given = kernel.fstat(fd).mode
-    if (given === mode) inheritance.provenBits |= mode
-    return { ...known, mode: given }
+    if (mode === inheritance.last?.mode) return inheritance.last
+    const isProven = (mode & ~inheritance.provenBits) === 0
+    const given = isProven ? mode : kernel.fstat(fd).mode
+    if (given !== mode) return { ...known, mode: given }
+    inheritance.provenBits |= mode
+    inheritance.last = { ...known, mode }
+    return inheritance.last
   }
   const { uid, gid, dev } = kernel.fstat(fd)
   const made = { uid, gid, dev, acl: kernel.listXattrs(fd).includes(accessAcl) }
