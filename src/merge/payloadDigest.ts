@@ -28,14 +28,21 @@ export class PayloadDigest implements PayloadReader {
 
   readonly ofFile = (fd: Fd): void => {
     this.#window ??= Buffer.allocUnsafeSlow(windowBytes)
+    const first = this.#kernel.pread(fd, this.#window, 0)
+    const isAll =
+      first === 0 || (first < windowBytes && this.#kernel.pread(fd, this.#window.subarray(first), first) === 0)
+    if (isAll) this.ofBytes(this.#window.subarray(0, first))
+    else this.value = this.#sumOf(fd, this.#window)
+  }
+
+  #sumOf(fd: Fd, window: Buffer): Buffer {
     const sum = createHash('sha256')
     for (let offset = 0; ; ) {
       this.#check()
-      const read = this.#kernel.pread(fd, this.#window, offset)
-      if (read === 0) break
-      sum.update(this.#window.subarray(0, read))
+      const read = this.#kernel.pread(fd, window, offset)
+      if (read === 0) return sum.digest()
+      sum.update(window.subarray(0, read))
       offset += read
     }
-    this.value = sum.digest()
   }
 }

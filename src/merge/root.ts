@@ -48,6 +48,8 @@ export class Root {
   readonly path: Name
   readonly fd: Fd
   readonly #open = new Map<Name, Directory>()
+  /** The one that was asked for last: entry after entry lies in one directory. */
+  #last: { readonly name: Name; readonly directory: Directory } | undefined
   #hasOpenat2 = true
 
   /** @throws {InvalidArgumentError} when `path` is no directory */
@@ -76,6 +78,13 @@ export class Root {
    * @throws {EscapesRootError} for a symlink that belongs to somebody who may not lead us
    */
   directory(name: Name): Directory {
+    if (name === this.#last?.name) return this.#last.directory
+    const found = this.#find(name)
+    this.#last = { name, directory: found }
+    return found
+  }
+
+  #find(name: Name): Directory {
     const known = this.#open.get(name)
     if (known !== undefined) {
       this.#open.delete(name)
@@ -106,6 +115,7 @@ export class Root {
 
   /** Forgets a directory, which has moved or gone. */
   forget(name: Name): void {
+    this.#last = undefined
     for (const [key, directory] of this.#open) {
       if (isWithin(key, name) || isWithin(directory.name, name)) {
         this.#open.delete(key)
@@ -115,6 +125,7 @@ export class Root {
   }
 
   close(): void {
+    this.#last = undefined
     for (const directory of this.#open.values()) quietly(() => this.kernel.close(directory.fd))
     this.#open.clear()
     quietly(() => this.kernel.close(this.fd))
