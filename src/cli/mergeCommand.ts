@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import type { MergeDurability, MergeReport, Triggers } from '../merge/index.ts'
+import type { MergeDurability, MergeReport, StyleName, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
 import { given } from './given.ts'
@@ -23,6 +23,10 @@ interface MergeFlags extends RootFlags {
   readonly include?: readonly Name[]
   readonly exclude?: readonly Name[]
   readonly installMask?: readonly Name[]
+  readonly protect?: readonly Name[]
+  readonly protectMask?: readonly Name[]
+  readonly style?: StyleName
+  readonly configMemory?: boolean
   readonly collisionIgnore?: readonly Name[]
   readonly changed?: Name
   readonly contents?: Name
@@ -61,6 +65,9 @@ export function keepUndoOption(): Option {
   )
 }
 
+/** As the library's styleNames, which would load the engine for --help. */
+const styles: readonly StyleName[] = ['portage', 'dpkg', 'dpkg-confnew', 'rpm', 'rpm-replace', 'pacman', 'apk']
+
 /** rootmerge merge */
 export function mergeCommand(): Command {
   const command = rootCommand('merge')
@@ -72,6 +79,14 @@ export function mergeCommand(): Command {
     .option('--include <glob>', 'merge only these entries; may be given several times', collect)
     .option('--exclude <glob>', 'leave these entries out; may be given several times', collect)
     .option('--install-mask <pattern>', "leave names out by Portage's masks; may be given several times", collect)
+    .option('--protect <path>', 'configuration: edited files stay, new versions go beside them; several times', collect)
+    .option('--protect-mask <path>', 'below those, what is no configuration after all; several times', collect)
+    .addOption(
+      new Option('--style <style>', 'whose names and outcomes for configuration files')
+        .choices(styles)
+        .default('portage'),
+    )
+    .option('--no-config-memory', 'offer new versions of configuration files that were offered before, too')
     .option('--collision-ignore <glob>', 'take these names over whoever owns them; may be given several times', collect)
     .option('--changed <file>', 'write every changed name to a file, each ended by a NUL')
     .option('--contents <file>', "write the record in Portage's CONTENTS format too; refuses names that it cannot have")
@@ -161,6 +176,10 @@ function mergeOptions(flags: MergeFlags) {
     include: texts(flags.include),
     exclude: texts(flags.exclude),
     installMask: flags.installMask?.map(pathOf),
+    protect: flags.protect?.map(pathOf),
+    protectMask: flags.protectMask?.map(pathOf),
+    style: flags.style,
+    noConfigMemory: flags.configMemory === false ? true : undefined,
     collisionIgnore: texts(flags.collisionIgnore),
   }
   const options = {

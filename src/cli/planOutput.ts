@@ -24,6 +24,7 @@ const words: Readonly<Record<PlanAction, string>> = {
   replace: 'replace',
   refresh: 'refresh',
   setAside: 'set aside',
+  save: 'save as',
   remove: 'remove',
   removeDirectory: 'remove if empty',
   restore: 'give back',

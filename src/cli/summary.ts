@@ -1,6 +1,6 @@
 // The summary that a person wants: what became of the names, what stayed and why, where the bytes and the time went.
 
-import type { KeptName, LeftOver } from '../merge/index.ts'
+import type { KeptName, LeftOver, OfferedUpdate, SavedFile } from '../merge/index.ts'
 import { formatBytes, formatCount, formatDuration } from './measures.ts'
 import { print } from './output.ts'
 import type { PhaseTimes } from './progress.ts'
@@ -13,6 +13,7 @@ const fates: Readonly<Record<string, string>> = {
   adopt: 'adopted',
   twin: 'shared',
   setAside: 'set aside',
+  keepLive: 'kept as edited',
   keepMetadata: 'kept as the admin has them',
   newDirectory: 'new directories',
   changeDirectory: 'directories changed',
@@ -58,17 +59,30 @@ export interface Remarks {
   readonly restored?: readonly string[]
   readonly triggered?: readonly string[]
   readonly kept?: readonly KeptName[]
+  readonly updates?: readonly OfferedUpdate[]
+  readonly saved?: readonly SavedFile[]
   readonly leftOvers?: readonly LeftOver[]
   readonly notes?: readonly string[]
 }
 
 /** Prints each remark on a line of its own. */
 export function printRemarks(remarks: Remarks): void {
-  const { backedUp = [], restored = [], triggered = [], kept = [], leftOvers = [], notes = [] } = remarks
+  const {
+    backedUp = [],
+    restored = [],
+    triggered = [],
+    kept = [],
+    updates = [],
+    saved = [],
+    leftOvers = [],
+    notes = [],
+  } = remarks
   for (const name of backedUp) print(`  backed up ${name}: no package owned it`)
   for (const name of restored) print(`  given back ${name}: as it was before any package`)
   for (const name of triggered) print(`  trigger touched: ${name}`)
   for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
+  for (const { name, update } of updates) print(`  ${name} stays as it is; the new version is ${update}`)
+  for (const { name, saved: target } of saved) print(`  saved ${name} as ${target}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
   for (const note of notes) print(`  note: ${note}`)
 }

@@ -19,6 +19,7 @@ interface UnmergeFlags extends RootFlags {
   readonly keepUndo?: number
   readonly trigger?: Triggers
   readonly dryRun?: boolean
+  readonly purge?: boolean
 }
 
 /** rootmerge unmerge */
@@ -30,6 +31,7 @@ export function unmergeCommand(): Command {
     .addOption(keepUndoOption())
     .option('--changed <file>', 'write every removed name to a file, each ended by a NUL')
     .addOption(triggerOption())
+    .option('--purge', 'remove protected configuration too, edited or not, and forget what was remembered of it')
     .addOption(dryRunOption())
     .action(run)
   return withExamples(
@@ -41,11 +43,11 @@ export function unmergeCommand(): Command {
 
 async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
   const { planUnmerge, unmerge } = await import('../merge/index.ts')
-  const { durability, keepUndo, trigger: triggers } = flags
+  const { durability, keepUndo, purge, trigger: triggers } = flags
   const options = {
     ...rootOptions(flags),
     packages,
-    ...given({ durability, keepUndo, triggers, listChanged: flags.changed !== undefined }),
+    ...given({ durability, keepUndo, purge, triggers, listChanged: flags.changed !== undefined }),
   }
   if (flags.dryRun) {
     const { report: planned } = await watched(flags, (watching) => planUnmerge({ ...options, ...watching }))

@@ -1,6 +1,9 @@
 // A plan as a transaction: what is staged, the records that are written, and the packages that are forgotten.
 
+import { stageSaves } from './config/saves.ts'
+import { BroughtConfig, makeLeftDirectory, olderBases, stageBases, stageLeft } from './config/stageConfig.ts'
 import type { CopyTotals } from './copyTotals.ts'
+import type { RecordedEntry } from './entry.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { OtherRoots } from './mark.ts'
@@ -29,7 +32,12 @@ export function commitPlan(
   const own = packages.map((name) => makeDirectories(root, state.packageDirectory(name)).name)
   const replaced = goneRecords(merging, packages)
   const others = [...replaced, ...plan.taken.keys()]
-  const directories = [...directoriesOf(plan), ...own, ...others.flatMap((name) => recordDirectories(session, name))]
+  const directories = [
+    ...directoriesOf(plan),
+    ...own,
+    ...others.flatMap((name) => recordDirectories(session, name)),
+    ...makeLeftDirectory(session, plan.config),
+  ]
   const expected = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
   const splits: string[] = []
@@ -84,14 +92,23 @@ function stageAll(
     engine,
     jobs: jobsOf(options.jobs),
   }
+  const brought = new BroughtConfig(session, plan)
+  const saves = stageSaves(session, area, plan.config.saves)
   const { steps, recordedOf } = stagePlan(input, plan, area, journal)
   const write = (packageName: string, bytes: Iterable<Buffer>) =>
     stageRecord(root, area, root.directory(recordDirectories(session, packageName)[0]), bytes)
+  const from = [...going, ...plan.taken.keys()]
   return [
+    ...saves,
     ...steps,
-    ...plan.packages.map(({ packageName, entries, image: { leftOut } }) =>
-      write(packageName, recordBytes({ packageName, entries: recordedOf(entries), leftOut })),
-    ),
+    ...plan.packages.flatMap(({ packageName, entries, image: { leftOut } }) => {
+      const configured: RecordedEntry[] = []
+      const recorded = brought.recordedEntries(entries, recordedOf, configured)
+      const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut }))
+      const bases = brought.basesOf(configured, () => olderBases(session, from))
+      return [record, ...stageBases(session, area, packageName, bases)]
+    }),
+    ...stageLeft(session, area, plan.config, from),
     ...[...plan.taken].map(([name, names]) => write(name, recordBytes(withoutNames(state.record(name), names)))),
     ...replaced.flatMap((name) => forgetPackage(session, area, name)),
   ]

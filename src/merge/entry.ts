@@ -2,6 +2,8 @@
 
 import type { Attributes } from '../movefile/index.ts'
 import type { Device, FileType, Name } from '../sys/index.ts'
+import type { Offered } from './config/memory.ts'
+import type { StyleName } from './config/styles.ts'
 
 /** What of an entry is known without opening it. */
 export interface EntryFacts {
@@ -51,6 +53,15 @@ export interface Digest {
   readonly value: string
 }
 
+/** What configuration protection remembers of an entry. */
+export interface RecordedProtection {
+  /** By whose rules. */
+  readonly style: StyleName
+  /** sha256 of the version that the live file comes from, where that is another than the entry's own. */
+  readonly base?: string
+  readonly offered?: Offered
+}
+
 /** An entry as a record keeps it: everything that `verify` compares. */
 export interface RecordedEntry extends EntryFacts {
   readonly xattrs: Xattrs
@@ -64,4 +75,8 @@ export interface RecordedEntry extends EntryFacts {
   readonly isKept?: boolean
   /** The package's own installer calls it a configuration file. */
   readonly isConfig?: boolean
+  /**
+   * The name was protected. The entry is then what its package brought, also where the live object is the admin's.
+   */
+  readonly protection?: RecordedProtection
 }

@@ -8,6 +8,7 @@ import { accountsAt } from './accounts.ts'
 import { standardInput } from './archive/archiveFile.ts'
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
+import { makeProtection, type ProtectionOptions } from './config/protection.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { ociFormat } from './formats/ociImage.ts'
 import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
@@ -21,11 +22,16 @@ import { State } from './state.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
 /** Options that the images of a call may each have, or have from the call. */
-const sharedNames: ReadonlySet<string> = new Set<keyof (SelectionOptions & ArchiveOptions & MoveOptions)>([
+const sharedNames: ReadonlySet<string> = new Set<
+  keyof (SelectionOptions & ArchiveOptions & MoveOptions & ProtectionOptions)
+>([
   'include',
   'exclude',
   'installMask',
   'mode',
+  'protect',
+  'protectMask',
+  'style',
   'format',
   'stripComponents',
   'noDevices',
@@ -112,7 +118,7 @@ export function withImages<T>(
   try {
     for (const tree of trees) {
       const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree))
-      images.push({ packageName: tree.options.package, image })
+      images.push({ packageName: tree.options.package, image, protection: makeProtection(tree.options) })
     }
     return use(images)
   } finally {

@@ -31,6 +31,8 @@ import { verifyInThreads } from './verifyInThreads.ts'
 
 export { MountPointError } from '../movefile/errors.ts'
 export type { ReadArchiveOptions } from './archive/listArchive.ts'
+export type { ProtectionOptions } from './config/protection.ts'
+export { type StyleName, styleNames } from './config/styles.ts'
 export { type Difference, differences } from './differences.ts'
 export * from './errors.ts'
 export type { ExportFormat, ExportOptions } from './exportRecord.ts'

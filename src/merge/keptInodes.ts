@@ -3,10 +3,11 @@
 
 import { baseName, joinName, parentName, type Stat } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
-import type { PlannedEntry } from './plan.ts'
+import type { Fate, PlannedEntry } from './plan.ts'
 import type { Session } from './session.ts'
 
 const setIdBits = 0o6000
+const staying: ReadonlySet<Fate> = new Set(['adopt', 'keepMetadata', 'keepLive'])
 
 /** Answers whether an inode that loses a name keeps its set-id bits and capabilities. */
 export class KeptInodes {
@@ -24,7 +25,7 @@ export class KeptInodes {
   ) {
     this.#session = session
     this.#going = going
-    this.#staying = [...entries].filter(({ fate }) => fate === 'adopt' || fate === 'keepMetadata')
+    this.#staying = [...entries].filter(({ fate }) => staying.has(fate))
   }
 
   /** Whether a name that stays is the same inode as this object, which is displaced. */

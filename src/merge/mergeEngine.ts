@@ -82,7 +82,7 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
     shareIdentical: options.shareIdentical ?? false,
     replaceUnowned: options.collisions === 'replace-unowned',
     mayTake: nameMatcher(options.collisionIgnore ?? []),
-    isProtected: () => false,
+    configMemory: options.noConfigMemory !== true,
     beforeEntry: () => {
       engine.cancel.check()
       meter.addEntry(0)

@@ -1,8 +1,9 @@
 // What a merge will do or did, in numbers and names.
 
 import { displayName } from '../sys/index.ts'
+import type { Save } from './config/saves.ts'
 import { keptNames } from './obsolete.ts'
-import type { MergePlan, MergeReport, PackageReport, TransactionOptions } from './options.ts'
+import type { MergePlan, MergeReport, PackageReport, SavedFile, TransactionOptions } from './options.ts'
 import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
 import { type EncodedSteps, encodeSteps } from './planSteps.ts'
 import { changedNames } from './removalSteps.ts'
@@ -26,18 +27,27 @@ export function encodePlan(plan: Changes, { triggers }: Asked): EncodedPlan {
 export function describePlan(
   plan: Changes,
   { listChanged, triggers }: Asked,
-): Pick<MergeReport, 'packages' | 'entries' | 'counts' | 'backedUp' | 'restored' | 'triggered' | 'kept' | 'changed'> {
+): Pick<
+  MergeReport,
+  'packages' | 'entries' | 'counts' | 'backedUp' | 'restored' | 'triggered' | 'kept' | 'updates' | 'saved' | 'changed'
+> {
   const changed = listChanged === true ? { changed: changedNames(plan) } : {}
   const backedUp = [...entriesOf(plan)]
     .filter(({ isUnowned }) => isUnowned)
     .map(({ liveName }) => displayName(liveName))
   const restored = restoredNames(plan)
+  const updates = [...entriesOf(plan)].flatMap(({ entry, from, update }) => {
+    if (update === undefined) return []
+    return [{ package: from.packageName, name: displayName(entry.name), update: displayName(update) }]
+  })
   return {
     ...countPlan(plan),
     backedUp,
     restored,
     triggered: triggeredBy(plan, triggers),
     kept: keptNames(plan.kept),
+    updates,
+    saved: describeSaves(plan.config.saves),
     ...changed,
   }
 }
@@ -64,4 +74,9 @@ function countFates(entries: readonly PlannedEntry[], removed: number): Record<s
 
 function add(counts: Map<string, number>, what: string, count: number): void {
   counts.set(what, (counts.get(what) ?? 0) + count)
+}
+
+/** Files that go to other names, as a report has them. */
+export function describeSaves(saves: readonly Save[]): SavedFile[] {
+  return saves.map(({ from, to }) => ({ name: displayName(from), saved: displayName(to) }))
 }

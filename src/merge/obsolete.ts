@@ -26,7 +26,7 @@ export interface KeptName {
   readonly name: string
   /** Whose it was. */
   readonly package: string
-  readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type'
+  readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type' | 'configuration'
 }
 
 /** What a package recorded of a name. */
@@ -35,15 +35,27 @@ export interface RecordedName {
   readonly entry: RecordedEntry
 }
 
+/** A name that would go, but is not there. */
+export type MissingName = Omit<Removal, 'live'>
+
+/** What becomes of obsolete names. */
+export interface Obsolete {
+  readonly removals: readonly Removal[]
+  readonly kept: readonly Kept[]
+  /** Those of `kept` that are missing. */
+  readonly missing: readonly MissingName[]
+}
+
 /** What becomes of names that only old versions have. */
 export function findObsolete(
   { root, owners }: { readonly root: Root; readonly owners: Owners },
   own: ReadonlySet<string>,
   recorded: Iterable<RecordedName>,
   isCovered: (liveName: Name) => boolean,
-): { removals: Removal[]; kept: Kept[] } {
+): Obsolete {
   const removals: Removal[] = []
   const kept: Kept[] = []
+  const missing: MissingName[] = []
   const seen = new Set<Name>() // several packages that go may have owned one name together
   for (const { packageName, entry } of recorded) {
     const { name, type } = entry
@@ -56,13 +68,15 @@ export function findObsolete(
     const isShared = owners.of(name).some((owner) => !own.has(owner))
     if (isShared && type === 'directory') continue // directories are everybody's
     if (isShared) keep('owned by another package')
-    else if (live === undefined) keep('missing')
-    else if (isBehindLink(root, entry, live))
+    else if (live === undefined) {
+      keep('missing')
+      missing.push({ packageName, entry, liveName })
+    } else if (isBehindLink(root, entry, live))
       continue // the link is somebody else's
     else if (live.type !== type) keep('another type')
     else removals.push({ packageName, entry, liveName, live })
   }
-  return { removals, kept }
+  return { removals, kept, missing }
 }
 
 /** A directory that is a symlink in this root: what the package had in it lies behind that. */

@@ -3,6 +3,7 @@
 import type { MetadataOptions } from '../movefile/index.ts'
 import type { FileType } from '../sys/index.ts'
 import type { ArchiveOptions } from './archive/unpack.ts'
+import type { ProtectionOptions } from './config/protection.ts'
 import type { Difference } from './differences.ts'
 import type { KeptName } from './obsolete.ts'
 import type { PlanSteps } from './planSteps.ts'
@@ -36,7 +37,7 @@ export interface MoveOptions {
 export type Triggers = Readonly<Record<string, readonly string[]>>
 
 /** An image, and the package that it becomes. */
-export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOptions {
+export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOptions, ProtectionOptions {
   /** A directory tree, or an archive: tar (plain, gzip, xz, zstd, bzip2), .deb, npm's .tgz; `-` is one on standard input. */
   readonly image: string | Uint8Array
   /** The name to record it under; an older version of the same name is replaced. */
@@ -72,6 +73,8 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly contents?: boolean
   /** Threads that stage, at most; as many as cores, and not more than four, by default. */
   readonly jobs?: number
+  /** Offer updates of protected files that were offered before, too. */
+  readonly noConfigMemory?: boolean
 }
 
 /** Options of merge(): one image, or several that are merged as one transaction. */
@@ -86,6 +89,19 @@ export interface PackageReport {
   readonly counts: Readonly<Record<string, number>>
 }
 
+/** A protected name, and the update that waits beside it; escaped for reading. */
+export interface OfferedUpdate {
+  readonly package: string
+  readonly name: string
+  readonly update: string
+}
+
+/** A live file that goes to another name; escaped for reading. */
+export interface SavedFile {
+  readonly name: string
+  readonly saved: string
+}
+
 /** What a merge did. */
 export interface MergeReport {
   /** One for each image, in their order. */
@@ -94,7 +110,8 @@ export interface MergeReport {
   readonly entries: number
   /**
    * How many entries had each fate: place, replace, adopt, refresh, newDirectory, keepDirectory, changeDirectory,
-   * remove, twin (the very object that another name or image of the same call brings).
+   * remove, twin (the very object that another name or image of the same call brings), setAside (offered beside the live
+   * object), keepLive (the live object stays, and nothing new is offered), keepMetadata.
    */
   readonly counts: Readonly<Record<string, number>>
   /** Bytes of payload by the method that copied them. */
@@ -109,6 +126,10 @@ export interface MergeReport {
   readonly restored: readonly string[]
   /** Names of old versions, and of packages that are replaced, that stayed, and why. */
   readonly kept: readonly KeptName[]
+  /** Protected names that stay as they are, and where the new version is beside each. */
+  readonly updates: readonly OfferedUpdate[]
+  /** Protected files that went to another name, and which. */
+  readonly saved: readonly SavedFile[]
   readonly leftOvers: readonly LeftOver[]
   /** What had to be done in another way than the best one, such as names that could not be exchanged. */
   readonly notes?: readonly string[]
@@ -142,6 +163,8 @@ export interface UnmergeOptions extends RootOptions {
   readonly durability?: MergeDurability
   /** As of MergeOptions. */
   readonly keepUndo?: number
+  /** Configuration files go too, edited ones as well, and what is remembered of them. */
+  readonly purge?: boolean
 }
 
 /** What an unmerge did. */
@@ -155,6 +178,8 @@ export interface UnmergeReport {
   readonly triggered: readonly string[]
   /** Names that stayed, and why. */
   readonly kept: readonly KeptName[]
+  /** Edited files that went to another name, and which. */
+  readonly saved: readonly SavedFile[]
   readonly leftOvers: readonly LeftOver[]
   /** As of MergeReport. */
   readonly notes?: readonly string[]

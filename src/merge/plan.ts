@@ -3,8 +3,10 @@
 import type { Name, Stat } from '../sys/index.ts'
 import type { Backup } from './backups.ts'
 import { Claims } from './claims.ts'
+import { type ConfigPlan, configPlan, settlerOf } from './config/configPlan.ts'
+import type { Protection } from './config/protection.ts'
 import type { Action } from './decide.ts'
-import type { RecordedEntry, Xattrs } from './entry.ts'
+import type { RecordedEntry, RecordedProtection, Xattrs } from './entry.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
@@ -14,15 +16,17 @@ import { findRestorations } from './restorations.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 
 /**
- * What happens to an entry: an action of the table, one of a directory's own, or `twin`: another name or image of the
+ * What happens to an entry: an action of the table, `keepLive` (set aside, but it was offered already or is not to be),
+ * one of a directory's own, or `twin`: another name or image of the
  * same call brings the very same object, and what becomes of that becomes of this.
  */
-export type Fate = Action | 'newDirectory' | 'keepDirectory' | 'changeDirectory' | 'twin'
+export type Fate = Action | 'keepLive' | 'newDirectory' | 'keepDirectory' | 'changeDirectory' | 'twin'
 
 /** An open image, and the package that it becomes. */
 export interface PackageImage {
   readonly packageName: string
   readonly image: TreeImage
+  readonly protection: Protection
 }
 
 /** One entry, decided. */
@@ -45,6 +49,10 @@ export interface PlannedEntry {
   readonly linkedTo?: Name
   readonly sha256?: string
   readonly xattrs?: Xattrs
+  /** What is remembered of a protected name. */
+  readonly protection?: RecordedProtection
+  /** The live name of the update that is offered beside it, or waits there already. */
+  readonly update?: Name
 }
 
 /** A package of a plan, with its entries in image order. */
@@ -59,6 +67,7 @@ export interface Changes {
   readonly kept: readonly Kept[]
   /** Objects of nobody that have their names again when the removals are done. */
   readonly restorations: readonly Backup[]
+  readonly config: ConfigPlan
 }
 
 /** Everything that a merge will do. */
@@ -76,6 +85,8 @@ export interface PlanInput extends PlanningRules {
   readonly problems: Problems
   /** Packages that go with this merge, beside older versions of the same names. */
   readonly replaces: readonly string[]
+  /** Whether updates that were offered before are not offered again. */
+  readonly configMemory: boolean
 }
 
 /** Decides every entry of all images, then every obsolete name. */
@@ -85,11 +96,14 @@ export function makePlan(input: PlanInput): Plan {
   const recorded = recordedNames(owners, own)
   const claims = new Claims(owners, own, problems)
   const names = new PlannedNames()
-  const planning: Planning = { ...input, claims, names, recorded }
+  const settler = settlerOf({ ...input, claims, names, recorded })
+  const planning: Planning = { ...input, claims, names, recorded, settler }
   const packages = images.map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
   const isCovered = (liveName: Name) => names.covers(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
-  return { packages, taken: claims.taken, ...obsolete, restorations: findRestorations(input.state, obsolete) }
+  const configured = configPlan(input, settler, { packages, ...obsolete })
+  const restorations = findRestorations(input.state, configured)
+  return { packages, taken: claims.taken, ...configured, restorations }
 }
 
 /** What the packages that are replaced recorded, by name. */

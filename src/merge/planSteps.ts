@@ -7,7 +7,10 @@ import type { KeptName } from './obsolete.ts'
 import { type Changes, commitRank, entriesOf, type PlannedEntry } from './plan.ts'
 import { changing } from './removalSteps.ts'
 
-/** What a step does, in the order in which a transaction does it; `keep` does nothing, and says why. */
+/**
+ * What a step does, in the order in which a transaction does it; `save` is the new name of a live file, `keep` does
+ * nothing, and says why.
+ */
 export const planActions = [
   'changeDirectory',
   'newDirectory',
@@ -15,6 +18,7 @@ export const planActions = [
   'replace',
   'refresh',
   'setAside',
+  'save',
   'remove',
   'restore',
   'removeDirectory',
@@ -70,7 +74,7 @@ export function encodeSteps(plan: Changes): EncodedSteps {
 /** Action, package, type, size, name, reason. */
 type EncodedStep = readonly [PlanAction, string, FileType, number, Name, string]
 
-function* stepsOf({ packages, removals, kept, restorations }: Changes): Generator<EncodedStep> {
+function* stepsOf({ packages, removals, kept, config, restorations }: Changes): Generator<EncodedStep> {
   const changes: PlannedEntry[] = []
   const placed: PlannedEntry[] = []
   const members = new Map<Name, PlannedEntry[]>()
@@ -82,6 +86,7 @@ function* stepsOf({ packages, removals, kept, restorations }: Changes): Generato
   }
   for (const planned of changes) yield encode(planned)
   for (const planned of placed.sort((a, b) => commitRank(a) - commitRank(b))) yield* withMembers(planned, members)
+  for (const { packageName, to, live } of config.saves) yield ['save', packageName, live.type, live.size, to, '']
   const gone = removals.toReversed()
   for (const { packageName, entry, live, liveName } of gone) {
     if (live.type !== 'directory') yield ['remove', packageName, live.type, entry.size, liveName, '']

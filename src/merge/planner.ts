@@ -4,8 +4,11 @@ import type { Place } from '../movefile/index.ts'
 import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
 import { type Claims, claimOf, remedies, remedyOf } from './claims.ts'
+import { isEditedByAdmin } from './config/edited.ts'
+import { isAside, type Settler } from './config/settle.ts'
 import { type Action, decide, type Situation } from './decide.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
+import { LinkGroups } from './hardLinks.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
@@ -27,8 +30,6 @@ export interface PlanningRules {
   readonly replaceUnowned: boolean
   /** Whether a collision of this name is allowed: ownership then passes. */
   readonly mayTake: (name: Name) => boolean
-  /** Whether configuration protection covers a name. */
-  readonly isProtected: (name: Name) => boolean
   readonly beforeEntry: () => void
 }
 
@@ -39,6 +40,8 @@ export interface Planning extends PlanningRules {
   readonly problems: Problems
   /** Of older versions and of packages that are replaced, by name. */
   readonly recorded: ReadonlyMap<Name, RecordedName>
+  /** Says how protected names are carried out. */
+  readonly settler: Settler
 }
 
 /** Where a directory of the image leads, and whether the plan makes it. */
@@ -54,6 +57,7 @@ export class ImagePlanner {
   readonly #entries: PlannedEntry[] = []
   /** Live names of entries that have several names, by the first of them. */
   readonly #firstNames = new Map<Name, Name>()
+  readonly #links = new LinkGroups()
   readonly #directories = new Map<Name, DirectoryTarget>([['', { liveName: '', isNew: false }]])
 
   constructor(planning: Planning, from: PackageImage) {
@@ -70,16 +74,21 @@ export class ImagePlanner {
   }
 
   #add(entry: TreeEntry): void {
-    const { names } = this.#planning
+    const { names, settler } = this.#planning
     const parent = this.#directories.get(parentName(entry.name))
     if (parent === undefined) return // below something that was refused
     const liveName = joinName(parent.liveName, baseName(entry.name))
-    const planned = this.#decideSafe(entry, { liveName, isNew: parent.isNew })
-    if (planned === undefined) return
+    const decided = this.#decideSafe(this.#links.relinked(entry), { liveName, isNew: parent.isNew })
+    if (decided === undefined) return
+    const planned = settler.settle(decided)
+    this.#links.add(entry, isAside(planned))
+    // What is offered beside a directory of the old version leaves that to be removed.
+    if (planned.liveName !== decided.liveName && decided.live?.type !== 'directory') names.add(decided)
     names.add(planned)
     const isNew = names.find(planned.liveName)?.fate === 'newDirectory'
     if (entry.type === 'directory') this.#directories.set(entry.name, { liveName: planned.liveName, isNew })
-    else if (entry.stat.nlink > 1 && entry.linkTo === undefined) this.#firstNames.set(entry.name, planned.liveName)
+    else if (entry.stat.nlink > 1 && planned.entry.linkTo === undefined && !isAside(planned))
+      this.#firstNames.set(entry.name, planned.liveName)
     this.#entries.push(planned)
   }
 
@@ -226,7 +235,7 @@ export class ImagePlanner {
   #decide(entry: TreeEntry, liveName: Name, live: Stat | undefined, comparison: Comparison): PlannedEntry {
     const { claims, shareIdentical } = this.#planning
     const owners = claims.ownersOf(entry.name, liveName)
-    const action = decide(this.#situation(entry, comparison, owners, live))
+    const action = decide(this.#situation(entry, comparison, owners, { liveName, live }))
     const fate = this.#fateOf(action, entry.name, comparison)
     if (fate === 'refuse' || fate === 'replaceUnowned')
       claims.collide(claimOf(entry, live), remedyOf(action, owners), owners)
@@ -251,11 +260,23 @@ export class ImagePlanner {
     return action === 'share' ? 'refuse' : action
   }
 
-  #situation({ name }: TreeEntry, { live }: Comparison, owners: readonly string[], stat: Stat | undefined): Situation {
-    const { claims, recorded, isProtected } = this.#planning
+  #situation(
+    { name, type }: TreeEntry,
+    { live }: Comparison,
+    owners: readonly string[],
+    at: { liveName: Name; live: Stat | undefined },
+  ): Situation {
+    const { claims, recorded } = this.#planning
     const before = recorded.get(name)?.entry
-    const isEdited = before !== undefined && stat !== undefined && !hasMetadata(before, stat)
-    return { live, owner: claims.ownerOf(owners), isProtected: isProtected(name), isEdited }
+    const isProtected = this.#from.protection.covers(name, at.liveName)
+    const isEdited =
+      before !== undefined &&
+      at.live !== undefined &&
+      (isProtected
+        ? (at.live.type === 'directory' && type !== 'directory') ||
+          isEditedByAdmin(this.#planning, before, at.liveName, at.live)
+        : !hasMetadata(before, at.live))
+    return { live, owner: claims.ownerOf(owners), isProtected, isEdited }
   }
 
   /** Whether everything in a live directory is the old version's and goes with it. */

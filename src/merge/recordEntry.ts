@@ -5,6 +5,7 @@
 // lines before the entry. `unknown` holds for all entries behind it, up to the next one, as mtree's /set does.
 
 import type { FileType, Name } from '../sys/index.ts'
+import { isStyleName } from './config/styles.ts'
 import { type Digest, type RecordedEntry, type Unknown, unknowns } from './entry.ts'
 
 /** Makes the error that a damaged line is. */
@@ -60,6 +61,7 @@ export class EntryFormatter {
     if (entry.linkTo !== undefined) comment('hardlink', escapeName(entry.linkTo))
     if (entry.isConfig === true) comment('config')
     if (entry.isKept === true) comment('kept')
+    for (const words of protectionWords(entry)) comment(...words)
     const { foreignDigest: digest } = entry
     const hasKeyword = digest === undefined || hasFullLength(digest)
     if (!hasKeyword) comment('digest', digest.algorithm, digest.value)
@@ -67,6 +69,16 @@ export class EntryFormatter {
     return lines
   }
 }
+
+function* protectionWords({ protection }: RecordedEntry): Generator<string[]> {
+  if (protection === undefined) return
+  const { style, base, offered } = protection
+  yield ['protected', style]
+  if (base !== undefined) yield ['base', base]
+  for (const offer of offers) if (offered?.[offer].length) yield ['offered', offer, ...offered[offer]]
+}
+
+const offers = ['present', 'absent'] as const
 
 function sameSet(one: ReadonlySet<Unknown>, other: ReadonlySet<Unknown>): boolean {
   return one.size === other.size && [...one].every((fact) => other.has(fact))
@@ -122,7 +134,7 @@ export function unescapeName(text: string): Name {
 }
 
 /** What comment lines say of the entry behind them. */
-type Said = Pick<RecordedEntry, 'linkTo' | 'isConfig' | 'isKept' | 'foreignDigest'>
+type Said = Pick<RecordedEntry, 'linkTo' | 'isConfig' | 'isKept' | 'foreignDigest' | 'protection'>
 
 /** Takes every entry with all that is said of it. */
 export class EntryParser implements LineTaker {
@@ -137,12 +149,27 @@ export class EntryParser implements LineTaker {
     const [second = ''] = rest
     if (kind === 'xattr') this.#xattrs.push({ name: unescapeName(first), value: Buffer.from(second, 'base64') })
     else if (kind === 'hardlink') this.#said = { ...this.#said, linkTo: unescapeName(first) }
+    else if (kind === 'protected' || kind === 'base' || kind === 'offered')
+      this.#protect(kind, [first, ...rest], corrupt)
     else if (kind === 'masked') this.leftOut.push(unescapeName(first))
     else if (kind === 'config') this.#said = { ...this.#said, isConfig: true }
     else if (kind === 'kept') this.#said = { ...this.#said, isKept: true }
     else if (kind === 'digest') this.#said = { ...this.#said, foreignDigest: parseDigest(first, second, corrupt) }
     else if (kind === 'unknown') this.#unknown = parseUnknown(first === '' ? [] : [first, ...rest], corrupt)
     else throw corrupt(`unknown line '# rootmerge ${kind}' (a newer version's record?)`)
+  }
+
+  /** The style comes first. */
+  #protect(kind: string, [first = '', ...rest]: readonly string[], corrupt: Corrupt): void {
+    const { protection } = this.#said
+    const isVersion = (text: string) => /^[0-9a-f]{64}$/.test(text)
+    if (kind === 'protected' && isStyleName(first)) this.#said = { ...this.#said, protection: { style: first } }
+    else if (kind === 'base' && protection !== undefined && isVersion(first))
+      this.#said = { ...this.#said, protection: { ...protection, base: first } }
+    else if (kind === 'offered' && protection !== undefined && isOffer(first) && rest.every(isVersion)) {
+      const offered = { present: [], absent: [], ...protection.offered, [first]: rest }
+      this.#said = { ...this.#said, protection: { ...protection, offered } }
+    } else throw corrupt(`no valid '${kind}' (a newer version's record?)`)
   }
 
   entry(text: string, corrupt: Corrupt): void {
@@ -161,6 +188,10 @@ export class EntryParser implements LineTaker {
     this.#xattrs = []
     this.#said = {}
   }
+}
+
+function isOffer(text: string): text is (typeof offers)[number] {
+  return (offers as readonly string[]).includes(text)
 }
 
 function parseUnknown(words: readonly string[], corrupt: Corrupt): ReadonlySet<Unknown> | undefined {

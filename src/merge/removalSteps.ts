@@ -37,7 +37,7 @@ export function removalSteps(
 }
 
 /** Fates that change the root. */
-export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'newDirectory', 'changeDirectory'])
+export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAside', 'newDirectory', 'changeDirectory'])
 
 /** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
 export function changedNames(plan: Pick<Changes, 'packages' | 'removals'>): Uint8Array {
@@ -47,12 +47,13 @@ export function changedNames(plan: Pick<Changes, 'packages' | 'removals'>): Uint
 }
 
 /** Every live directory that a plan changes something in. */
-export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals' | 'restorations'>): Set<Name> {
+export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals' | 'restorations' | 'config'>): Set<Name> {
   const names = new Set<Name>()
   for (const { fate, isInNewDirectory, liveName } of entriesOf(plan)) {
     if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))
   }
   for (const { liveName } of plan.removals) names.add(parentName(liveName))
   for (const name of directoriesOfRestorations(plan.restorations)) names.add(name)
+  for (const { to } of plan.config.saves) names.add(parentName(to))
   return names
 }

@@ -18,7 +18,7 @@ import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
 import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
-import { firstNamesOf, type Plan, type PlannedEntry } from './plan.ts'
+import { type Fate, firstNamesOf, type Plan, type PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import { StagedRecords } from './stagedRecords.ts'
@@ -53,7 +53,7 @@ export interface StageInput {
 export interface Staged {
   readonly steps: readonly StagedStep[]
   /** What is recorded of the entries of a package of the plan, in their order. */
-  readonly recordedOf: (entries: readonly PlannedEntry[]) => Iterable<RecordedEntry>
+  readonly recordedOf: (entries: readonly PlannedEntry[]) => Iterable<RecordedEntry | undefined>
 }
 
 /** Stages every entry of a plan. */
@@ -81,6 +81,8 @@ interface StagingInput extends StageInput {
   readonly threads: StageThreads
   readonly records: StagedRecords
 }
+
+const makesObject: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAside'])
 
 /** For each package of a plan, how each of its entries is staged. */
 function findVerdicts(input: StagingInput, { packages }: Plan): readonly (readonly Verdict[])[] {
@@ -136,9 +138,9 @@ class Staging {
   #add(planned: PlannedEntry, image: number, number: number): void {
     const { fate } = planned
     if (fate === 'newDirectory') return this.#makeDirectory(this.#toMake(planned, image, number))
-    if (fate === 'place' || fate === 'refresh') return this.#addObject(this.#toMake(planned, image, number))
+    if (makesObject.has(fate)) return this.#addObject(this.#toMake(planned, image, number))
     if (fate === 'changeDirectory') this.#changeDirectory(planned, number)
-    else if (fate !== 'twin') this.#input.records.addLive(number, planned)
+    else if (fate !== 'twin' && fate !== 'keepLive') this.#input.records.addLive(number, planned)
     this.#input.onEntry(planned.entry.size)
   }
 

@@ -2,6 +2,7 @@
 
 import { type Place, withDescriptor } from '../movefile/index.ts'
 import { baseName, type Kernel, type Name, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, parentName } from '../sys/index.ts'
+import { basesFile } from './config/bases.ts'
 import { identityOf } from './identity.ts'
 import type { Directory, Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -11,15 +12,26 @@ import type { StagedStep } from './transaction.ts'
 
 /** Stages a package's record beside the one that it replaces. */
 export function stageRecord(root: Root, area: StagingArea, directory: Directory, bytes: Iterable<Buffer>): StagedStep {
+  return stageStateFile(root, area, directory, { name: 'record', mode: 0o644 }, bytes)
+}
+
+/** Stages a file of the state beside the one that it replaces. */
+export function stageStateFile(
+  root: Root,
+  area: StagingArea,
+  directory: Directory,
+  { name, mode }: { readonly name: Name; readonly mode: number },
+  bytes: Iterable<Buffer>,
+): StagedStep {
   const { kernel } = root
-  const live = kernel.findat(directory.fd, 'record')
+  const live = kernel.findat(directory.fd, name)
   const staging = area.newName()
-  writeNewFile(kernel, { directory: directory.fd, name: staging }, bytes)
+  writeNewFile(kernel, { directory: directory.fd, name: staging }, mode, bytes)
   const step: Step = {
     kind: live === undefined ? 'place' : 'replace',
     phase: 'record',
     directory: area.numberOf(directory.name),
-    name: 'record',
+    name,
     staging,
     identity: identityOf(kernel, directory.fd, staging) ?? '',
   }
@@ -28,11 +40,18 @@ export function stageRecord(root: Root, area: StagingArea, directory: Directory,
 
 const createFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
-function writeNewFile(kernel: Kernel, place: Place, bytes: Iterable<Buffer>): void {
+function writeNewFile(kernel: Kernel, place: Place, mode: number, bytes: Iterable<Buffer>): void {
   withDescriptor(kernel, kernel.openat(place.directory, place.name, createFlags, 0o600), (fd) => {
     for (const chunk of bytes) writeWhole(kernel, fd, chunk)
-    kernel.fchmod(fd, 0o644)
+    kernel.fchmod(fd, mode)
   })
+}
+
+/** The step that takes a file of the state away, if it is there. */
+export function removeStateFile(root: Root, area: StagingArea, directory: Directory, name: Name): StagedStep[] {
+  if (root.kernel.findat(directory.fd, name) === undefined) return []
+  const inDirectory = { phase: 'record' as const, directory: area.numberOf(directory.name) }
+  return [{ step: { ...inDirectory, kind: 'remove', name, staging: area.newName() } }]
 }
 
 /** The directory of a package's record and the one above it, without symlinks. */
@@ -51,6 +70,7 @@ export function forgetPackage(
   const inRecords = { phase: 'record' as const, directory: area.numberOf(directory) }
   return [
     { step: { ...inRecords, kind: 'remove', name: 'record', staging: area.newName() } },
+    ...removeStateFile(session.root, area, session.root.directory(directory), basesFile),
     { step: { ...inRecords, kind: 'removeDirectory', directory: area.numberOf(parent), name: baseName(directory) } },
   ]
 }

@@ -112,16 +112,20 @@ export class StagedRecords {
   }
 
   /**
-   * The records of one package's entries, in their order, each made when it is asked for.
+   * The records of one package's entries, one for each of them, in their order, made when they are asked for; undefined for
+   * what is not recorded as staged or as it stays.
    *
    * Twins are one live object, recorded under the name that each of them has in its image.
    */
-  *recordedOf(entries: readonly PlannedEntry[]): Generator<RecordedEntry> {
+  *recordedOf(entries: readonly PlannedEntry[]): Generator<RecordedEntry | undefined> {
     let number = this.#firstNumberOf(entries)
     for (const planned of entries) {
       const own = planned.fate === 'twin' ? this.#twins.get(planned.liveName) : number
       number++
-      if (own === undefined || this.#state[own] === known.nothing) continue
+      if (own === undefined || this.#state[own] === known.nothing) {
+        yield undefined
+        continue
+      }
       const recorded = this.#recordedAt(own, this.#plannedAt(own))
       const named = planned.fate === 'twin' ? renamed(recorded, planned.entry) : recorded
       yield isConfig(planned) ? { ...named, isConfig: true } : named

@@ -93,6 +93,11 @@ export class State {
     return this.#openRecord(packageName, (chunks, path) => readRecord(chunks, path))
   }
 
+  /** As findRecord, of a record that no package has. @throws {CorruptRecordError} */
+  findRecordIn(directory: Name): PackageRecord | undefined {
+    return this.#openRecordIn(directory, (chunks, path) => readRecord(chunks, path))
+  }
+
   /** Names every entry of a package's record; false when there is none. @throws {CorruptRecordError} */
   eachName(packageName: string, onName: (name: Name) => void): boolean {
     const named = this.#openRecord(packageName, (chunks, path) => {
@@ -103,7 +108,10 @@ export class State {
   }
 
   #openRecord<T>(packageName: string, read: (chunks: Iterable<Buffer>, path: Name) => T): T | undefined {
-    const name = this.packageDirectory(packageName)
+    return this.#openRecordIn(this.packageDirectory(packageName), read)
+  }
+
+  #openRecordIn<T>(name: Name, read: (chunks: Iterable<Buffer>, path: Name) => T): T | undefined {
     const directory = this.root.findDirectory(name)
     if (directory === undefined) return undefined
     const { kernel } = this.root

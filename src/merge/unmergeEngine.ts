@@ -3,10 +3,16 @@
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, parentName } from '../sys/index.ts'
 import { compareRecorded, isEdited } from './compareRecorded.ts'
+import type { ConfigPlan } from './config/configPlan.ts'
+import { leftAfter, readLeft } from './config/left.ts'
+import { stageSaves } from './config/saves.ts'
+import { recordedStyle, settleRemovals } from './config/settleRemovals.ts'
+import { makeLeftDirectory, stageLeft } from './config/stageConfig.ts'
+import type { RecordedEntry } from './entry.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { askApproval } from './mergeEngine.ts'
-import { type EncodedPlan, encodePlan } from './mergeReport.ts'
-import { findObsolete, type Kept, keptNames, type Removal } from './obsolete.ts'
+import { describeSaves, type EncodedPlan, encodePlan } from './mergeReport.ts'
+import { findObsolete, type Kept, keptNames, type RecordedName, type Removal } from './obsolete.ts'
 import { findObstacles } from './obstacles.ts'
 import type { UnmergeOptions, UnmergeReport } from './options.ts'
 import { type Owners, withOwners } from './owners.ts'
@@ -57,7 +63,7 @@ function prepare(engine: EngineContext, session: Session, options: UnmergeOption
   return { engine, session, options, packages, meter: new ProgressMeter(engine) }
 }
 
-function planRemoval({ engine, session, meter, packages }: Unmerging, owners: Owners): Changes {
+function planRemoval({ engine, session, options, meter, packages }: Unmerging, owners: Owners): Changes {
   const { state, root } = session
   const recorded = packages.flatMap((packageName) =>
     state.record(packageName).entries.map((entry) => ({ packageName, entry })),
@@ -65,20 +71,20 @@ function planRemoval({ engine, session, meter, packages }: Unmerging, owners: Ow
   meter.enter('plan')
   meter.expect(recorded.length)
   const found = findObsolete({ root, owners }, new Set(packages), recorded, () => false)
-  const kept: Kept[] = [...found.kept]
-  const removals = found.removals.filter((removal) => {
+  const purge = options.purge === true
+  const settled = settleRemovals({ ...session, styleOf: recordedStyle, purge }, found)
+  const kept: Kept[] = [...found.kept, ...settled.kept]
+  const removals = settled.removals.filter((removal) => {
     engine.cancel.check()
     meter.addEntry(removal.entry.size)
-    const edited = isRemovalEdited(session, removal)
+    const edited = removal.entry.protection === undefined && isRemovalEdited(session, removal)
     if (edited) kept.push({ ...removal, reason: 'edited' })
     return !edited
   })
-  const plan: Changes = {
-    packages: packages.map((packageName) => ({ packageName, entries: [] })),
-    removals,
-    kept,
-    restorations: findRestorations(state, { removals, kept }),
-  }
+  const config: ConfigPlan = { saves: settled.saves, ...leftOf(readLeft(state), settled.left, recorded, purge) }
+  const entries = packages.map((packageName) => ({ packageName, entries: [] }))
+  const restorations = findRestorations(state, { removals, kept })
+  const plan: Changes = { packages: entries, removals, kept, config, restorations }
   const problems = new Problems()
   findObstacles(session, plan, problems)
   problems.raise(packages)
@@ -86,9 +92,15 @@ function planRemoval({ engine, session, meter, packages }: Unmerging, owners: Ow
 }
 
 function commitRemoval({ session, options, meter, packages }: Unmerging, plan: Changes): UnmergeReport {
-  const { removals } = plan
-  const directories = [...directoriesOf(plan), ...packages.flatMap((name) => recordDirectories(session, name))]
+  const { removals, config } = plan
+  const directories = [
+    ...directoriesOf(plan),
+    ...packages.flatMap((name) => recordDirectories(session, name)),
+    ...makeLeftDirectory(session, config),
+  ]
   const stage = (area: StagingArea) => [
+    ...stageSaves(session, area, config.saves),
+    ...stageLeft(session, area, config, packages),
     ...removalSteps(plan, area, new KeptInodes(session, new Set(packages))),
     ...packages.flatMap((name) => forgetPackage(session, area, name)),
   ]
@@ -105,6 +117,7 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
     restored: restoredNames(plan),
     triggered,
     kept,
+    saved: describeSaves(config.saves),
     ...changed,
     transaction: id,
     leftOvers,
@@ -115,4 +128,16 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
 function isRemovalEdited({ comparer, root }: Session, { entry, liveName, live }: Removal): boolean {
   const place = { directory: root.directory(parentName(liveName)).fd, name: baseName(liveName) }
   return isEdited(compareRecorded(comparer, entry, { place, stat: live, root }, { digests: true }), entry)
+}
+
+/** A purge forgets what was remembered of its names, too. */
+function leftOf(
+  before: ReturnType<typeof readLeft>,
+  added: readonly RecordedEntry[],
+  recorded: readonly RecordedName[],
+  purge: boolean,
+): Pick<ConfigPlan, 'left'> {
+  const names = new Set(purge ? recorded.map(({ entry }) => entry.name) : [])
+  const left = leftAfter(before, added, (name) => names.has(name))
+  return left === undefined ? {} : { left }
 }

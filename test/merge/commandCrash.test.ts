@@ -84,7 +84,7 @@ describe('the command, killed by the kernel', function () {
           const where = `after SIGKILL at ${nameOf(at)}${undo ? ', undoing' : ''}`
           await bringOut(work, undo, where)
           tally[checkOutcome(work, prepared, where)]++
-          await checkRecords(work, where)
+          await checkRecords(work, where, scenario)
         })
         tell(`killed at ${tally.killed} of ${all.length} changing calls of ${scenario.title}`, { ...tally })
         assert.ok(all.length > 50, `only ${all.length} calls to die at`)

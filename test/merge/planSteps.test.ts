@@ -134,7 +134,13 @@ describe('plan()', () => {
           reason: 'edited',
         }))
         const steps = new PlanSteps(
-          encodeSteps({ packages: [], removals: [], restorations: [], kept: kept as unknown as Kept[] }),
+          encodeSteps({
+            packages: [],
+            removals: [],
+            restorations: [],
+            kept: kept as unknown as Kept[],
+            config: { saves: [] },
+          }),
         )
         assert.equal(steps.length, names.length)
         for (let pass = 0; pass < 2; pass++) {

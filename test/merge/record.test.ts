@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { styleNames } from '../../src/merge/config/styles.ts'
 import { type RecordedEntry, type Unknown, unknowns } from '../../src/merge/entry.ts'
 import { CorruptRecordError } from '../../src/merge/errors.ts'
 import { formatRecord, type PackageRecord, parseRecord } from '../../src/merge/record.ts'
@@ -83,6 +84,25 @@ describe('formatRecord()', () => {
         const written = { packageName: 'dpkg:bash', entries }
         assert.deepEqual(parseRecord(format(written), 'record'), written)
       }),
+    )
+  })
+
+  it('is read back with what protection remembers, and with the names that were left out', () => {
+    const versions = fc.array(hexDigest, { maxLength: 3 })
+    const protections = fc.tuple(entry, fc.constantFrom(...styleNames), fc.option(hexDigest), versions, versions)
+    fc.assert(
+      fc.property(
+        fc.array(protections, { maxLength: 4 }),
+        fc.array(name, { maxLength: 3 }),
+        (protectedOnes, leftOut) => {
+          const entries = protectedOnes.map(([known, style, base, present, absent]) => {
+            const offered = present.length + absent.length > 0 ? { offered: { present, absent } } : {}
+            return { ...known, protection: { style, ...(base === null ? {} : { base }), ...offered } }
+          })
+          const record = { packageName: 'cat/pkg-1', entries, ...(leftOut.length > 0 ? { leftOut } : {}) }
+          assert.deepEqual(parseRecord(format(record), 'record'), record)
+        },
+      ),
     )
   })
 

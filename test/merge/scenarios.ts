@@ -23,6 +23,8 @@ export interface Scenario {
   operate(kernel: Kernel, directory: string): Promise<unknown>
   /** The same operation as words for the command, without the root. */
   readonly words: (directory: string) => string[]
+  /** Names that the administrator has edited: verify is right to name them. */
+  readonly edited?: RegExp
 }
 
 const plain = { durability: 'transaction' as const }
@@ -123,6 +125,69 @@ const shortScenarios: readonly Scenario[] = [
   },
 ]
 
+/** What protection does, all at once: aside, beside what is gone, over a pending one, saved, renumbered, kept. */
+function makeConfigImages(directory: string): void {
+  const names = ['edited', 'deleted', 'declined', 'again', 'untouched']
+  for (const [image, version] of [
+    ['config-1', '1'],
+    ['config-2', '2'],
+  ] as const) {
+    for (const name of names) write(join(directory, image, `etc/${name}`), `${name} ${version}`)
+    fs.linkSync(join(directory, image, 'etc/edited'), join(directory, image, 'etc/linked'))
+  }
+  write(join(directory, 'config-1/etc/obsolete'), 'goes, but was edited')
+  write(join(directory, 'config-2/etc/unowned'), "the package's")
+}
+
+const protectedEtc = { protect: ['/etc'] }
+
+async function makeConfigRoot(directory: string): Promise<void> {
+  makeConfigImages(directory)
+  fs.mkdirSync(join(directory, 'root'))
+  await merge(linuxKernel(), directory, 'config-1', 'package', protectedEtc)
+  for (const name of ['edited', 'declined', 'again', 'obsolete', 'unowned'])
+    write(join(directory, 'root/etc', name), `the admin's ${name}`)
+  fs.unlinkSync(join(directory, 'root/etc/deleted'))
+  write(join(directory, 'root/etc/._cfg0000_again'), 'again 2')
+  write(join(directory, 'root/etc/._cfg0001_again'), 'again, another version')
+}
+
+const configScenarios: readonly Scenario[] = [
+  {
+    title: 'an upgrade of edited configuration',
+    edited: /^etc\//,
+    prepare: makeConfigRoot,
+    operate: (kernel, directory) => merge(kernel, directory, 'config-2', 'package', protectedEtc),
+    words: (directory) => ['merge', join(directory, 'config-2'), '--package', 'package', '--protect', '/etc'],
+  },
+]
+
+const configLongScenarios: readonly Scenario[] = [
+  {
+    title: 'an upgrade that saves edited configuration',
+    edited: /^etc\//,
+    prepare: makeConfigRoot,
+    operate: (kernel, directory) =>
+      merge(kernel, directory, 'config-2', 'package', { ...protectedEtc, style: 'rpm-replace' }),
+    words: (directory) => [
+      ...['merge', join(directory, 'config-2'), '--package', 'package'],
+      ...['--protect', '/etc', '--style', 'rpm-replace'],
+    ],
+  },
+  {
+    title: 'an unmerge of edited configuration',
+    edited: /^etc\//,
+    prepare: async (directory) => {
+      await makeConfigRoot(directory)
+      await merge(linuxKernel(), directory, 'config-2', 'package', { ...protectedEtc, style: 'pacman' })
+      write(join(directory, 'root/etc/untouched'), 'touched after all')
+    },
+    operate: async (kernel, directory) =>
+      unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
+    words: () => ['unmerge', 'package'],
+  },
+]
+
 const longScenarios: readonly Scenario[] = [
   {
     title: 'a fresh merge that takes its image',
@@ -153,7 +218,9 @@ const longScenarios: readonly Scenario[] = [
 
 /** The sweeps' scenarios; with ROOTMERGE_TEST_FULL more of them. */
 export const scenarios: readonly Scenario[] =
-  process.env.ROOTMERGE_TEST_FULL === undefined ? shortScenarios : [...shortScenarios, ...longScenarios]
+  process.env.ROOTMERGE_TEST_FULL === undefined
+    ? [...shortScenarios, ...configScenarios]
+    : [...shortScenarios, ...configScenarios, ...longScenarios, ...configLongScenarios]
 
 /** Brings a root out of whatever was left behind. */
 export function recover(directory: string, kernel: Kernel = linuxKernel(), undo = false) {
@@ -180,7 +247,11 @@ export function imagesSnapshot(directory: string, directoryTimes: boolean): Snap
 
 /** The packages' records, as text. */
 export function recordsSnapshot(directory: string): Snapshot {
-  return snapshot(join(directory, 'root/var/lib/rootmerge/packages'), { directoryTimes: false })
+  const state = join(directory, 'root/var/lib/rootmerge')
+  const records = snapshot(join(state, 'packages'), { directoryTimes: false })
+  if (!fs.existsSync(join(state, 'left/record'))) return records
+  const left = snapshot(join(state, 'left'), { directoryTimes: false })
+  return new Map([...records, ...[...left].map(([name, line]): [string, string] => [`left/${name}`, line])])
 }
 
 /** A kernel whose descriptors can all be closed, as the death of a process would close them. */

@@ -1,0 +1,81 @@
+// Configuration files as part of a plan: what is known of each protected name, and what becomes of those that go.
+
+import type { Name, Stat } from '../../sys/index.ts'
+import type { Claims } from '../claims.ts'
+import type { RecordedEntry } from '../entry.ts'
+import type { Kept, Obsolete, RecordedName, Removal } from '../obsolete.ts'
+import type { Owners } from '../owners.ts'
+import type { PlanInput, PlannedEntry, PlannedPackage } from '../plan.ts'
+import type { PlannedNames } from '../plannedNames.ts'
+import { isEditedByAdmin } from './edited.ts'
+import { leftAfter, readLeft } from './left.ts'
+import type { Save } from './saves.ts'
+import { Settler } from './settle.ts'
+import { recordedStyle, settleRemovals } from './settleRemovals.ts'
+import type { Style } from './styles.ts'
+
+/** What a plan does beside placing and removing. */
+export interface ConfigPlan {
+  readonly saves: readonly Save[]
+  /** What unmerged packages have left, after this; undefined where that does not change. */
+  readonly left?: readonly RecordedEntry[]
+}
+
+/** What a settler is made from. */
+export interface SettlerInput extends PlanInput {
+  readonly claims: Claims
+  readonly names: PlannedNames
+  readonly recorded: ReadonlyMap<Name, RecordedName>
+}
+
+/** The settler of a plan; what was left is read only when somebody asks for it. */
+export function settlerOf(input: SettlerInput): Settler {
+  const { claims, owners, recorded, state } = input
+  let left: ReadonlyMap<Name, RecordedEntry> | undefined
+  const recordedOf = ({ entry: { name }, liveName }: PlannedEntry) => {
+    const own = recorded.get(name)?.entry
+    if (own !== undefined) return own
+    const others = claims.othersOf(claims.ownersOf(name, liveName))
+    if (others.length > 0) return entryOf(owners, others, name, liveName)
+    left ??= readLeft(state)
+    return left.get(name) ?? left.get(liveName)
+  }
+  const isEdited = (entry: RecordedEntry, liveName: Name, live: Stat) => isEditedByAdmin(input, entry, liveName, live)
+  return new Settler({ ...input, recordedOf, isEdited })
+}
+
+/** What other packages, from which a name is taken, recorded of it. */
+function entryOf(owners: Owners, packages: readonly string[], ...names: readonly Name[]): RecordedEntry | undefined {
+  for (const packageName of packages) {
+    const found = owners.record(packageName)?.entries.find((entry) => names.includes(entry.name))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The parts of a plan that names which go, and are protected, have a say in. */
+export function configPlan(
+  input: PlanInput,
+  settler: Settler,
+  found: Obsolete & { readonly packages: readonly PlannedPackage[] },
+): { removals: readonly Removal[]; kept: readonly Kept[]; config: ConfigPlan } {
+  const { packages } = found
+  const styleOf = (removal: Removal): Style | undefined => {
+    const covering = packages.find(({ protection }) => protection.covers(removal.entry.name, removal.liveName))
+    return recordedStyle(removal) ?? covering?.protection.style
+  }
+  const settled = settleRemovals({ ...input, styleOf }, found)
+  const renumbered = settler.renumbered.map(({ planned, liveName, live }) => ({
+    packageName: planned.from.packageName,
+    entry: { ...planned.entry, name: liveName, xattrs: [] },
+    liveName,
+    live,
+  }))
+  const names = new Set(packages.flatMap(({ entries }) => entries.map(({ entry: { name } }) => name)))
+  const left = leftAfter(readLeft(input.state), settled.left, (name) => names.has(name))
+  return {
+    removals: [...settled.removals, ...renumbered],
+    kept: [...found.kept, ...settled.kept],
+    config: { saves: [...settler.saves, ...settled.saves], ...(left === undefined ? {} : { left }) },
+  }
+}
