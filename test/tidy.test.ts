@@ -38,6 +38,8 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['src/merge/ownersIndex.ts'],
   micromatch: ['src/movefile/policy.ts', 'src/merge'],
   commander: ['src/cli'],
+  diff: ['src/merge/config'],
+  'node-diff3': ['src/merge/config/threeWay.ts'],
   'log-update': ['src/cli/progress.ts'],
 }
 

@@ -68,6 +68,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./undoCommand.ts')).undoCommand(),
   },
   {
+    name: 'config',
+    group: root,
+    summary: 'resolve updates of configuration files',
+    load: async () => (await import('./configCommand.ts')).configCommand(),
+  },
+  {
     name: 'recover',
     group: root,
     summary: 'finish or undo a transaction that was left behind',

@@ -1,6 +1,8 @@
 // The operations on a root that the engine's thread is asked for by name.
 
 export { readArchiveRecord } from './archive/listArchive.ts'
+export { diffUpdate, listUpdates, mergeUpdate, readUpdate } from './config/inspectUpdates.ts'
+export { resolveUpdate } from './config/resolveUpdate.ts'
 export { formatContents } from './contents.ts'
 export { exportRecord } from './exportRecord.ts'
 export { importPackages } from './import/importEngine.ts'

@@ -3,6 +3,7 @@
 import { displayName } from '../sys/bytes.ts'
 import { RootmergeError } from '../sys/errors.ts'
 import type { Name } from '../sys/index.ts'
+import { ConflictMarkersError, NoUpdateError } from './config/configErrors.ts'
 import {
   CannotUndoError,
   LockedError,
@@ -256,4 +257,6 @@ export const mergeErrors: readonly (new (...args: never[]) => Error)[] = [
   CorruptDatabaseError,
   ImportedPackageError,
   InvalidArgumentError,
+  NoUpdateError,
+  ConflictMarkersError,
 ]

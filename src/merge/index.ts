@@ -4,6 +4,17 @@
 import { publish } from '../sys/diagnostics.ts'
 import { callEngine } from '../sys/engineThread.ts'
 import type { ReadArchiveOptions } from './archive/listArchive.ts'
+import type {
+  ConfigUpdate,
+  ConfigUpdatesOptions,
+  MergedUpdate,
+  MergeUpdateOptions,
+  ResolvedUpdate,
+  ResolveUpdateOptions,
+  UpdateContents,
+  UpdateDifference,
+  UpdateOptions,
+} from './config/configOptions.ts'
 import type { ExportOptions } from './exportRecord.ts'
 import type { ImportOptions, ImportReport } from './import/importOptions.ts'
 import type { EncodedPlan } from './mergeReport.ts'
@@ -31,6 +42,8 @@ import { verifyInThreads } from './verifyInThreads.ts'
 
 export { MountPointError } from '../movefile/errors.ts'
 export type { ReadArchiveOptions } from './archive/listArchive.ts'
+export { ConflictMarkersError, NoUpdateError } from './config/configErrors.ts'
+export type * from './config/configOptions.ts'
 export type { ProtectionOptions } from './config/protection.ts'
 export { type StyleName, styleNames } from './config/styles.ts'
 export { type Difference, differences } from './differences.ts'
@@ -202,6 +215,41 @@ export function history(options: RootOptions): Promise<HistoryEntry[]> {
  */
 export function undo(options: UndoOptions & Watching): Promise<UndoReport> {
   return call('undoTransaction', options)
+}
+
+/** The updates of configuration files that wait beside edited ones, in order of their packages. */
+export function configUpdates(options: ConfigUpdatesOptions): Promise<ConfigUpdate[]> {
+  return call('listUpdates', options)
+}
+
+/** How an update differs from its file, as a unified diff. @throws {NoUpdateError} */
+export function diffUpdate(options: UpdateOptions): Promise<UpdateDifference> {
+  return call('diffUpdate', options)
+}
+
+/** An update's contents, to be edited. @throws {NoUpdateError} @throws {InvalidArgumentError} for what is no text */
+export function readUpdate(options: UpdateOptions): Promise<UpdateContents> {
+  return call('readUpdate', options)
+}
+
+/**
+ * Merges an update and its file over the version that the file comes from; writes nothing.
+ *
+ * @throws {NoUpdateError} @throws {InvalidArgumentError} for what is no text
+ */
+export function mergeUpdate(options: MergeUpdateOptions): Promise<MergedUpdate> {
+  return call('mergeUpdate', options)
+}
+
+/**
+ * Accepts or rejects an update, or puts a merged text in its file's place, as one transaction.
+ *
+ * The record then says what was offered and what the live file comes from, so that the same is not offered again.
+ *
+ * @throws {NoUpdateError} @throws {ConflictMarkersError} @throws {RootChangedError} as `expectedLive` says
+ */
+export function resolveUpdate(options: ResolveUpdateOptions): Promise<ResolvedUpdate> {
+  return call('resolveUpdate', options)
 }
 
 // The compiled module beside this one; only relative imports are rewritten by the compiler, URLs are not.

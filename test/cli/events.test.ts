@@ -51,6 +51,14 @@ describe('events (--json)', function () {
       for (const args of runs) check(args)
       fs.appendFileSync(join(root, 'etc/file'), '!')
       check(['verify', '--root', root])
+      const next = join(directory, 'next')
+      fs.mkdirSync(join(next, 'etc'), { recursive: true })
+      fs.writeFileSync(join(next, 'etc/file'), 'other bytes')
+      check(['merge', next, '--package', 'p', '--protect', '/etc', '--root', root])
+      check(['config', 'list', '--root', root])
+      check(['config', 'diff', '--root', root])
+      check(['config', 'merge', '--all', '--root', root])
+      check(['config', 'reject', '--all', '--root', root])
       check(['unmerge', 'p', '--root', root])
       assert.deepEqual(
         known.filter((name) => !seen.has(name)),

@@ -121,12 +121,13 @@ export function stageLeft(
   area: StagingArea,
   { left }: Pick<ConfigPlan, 'left'>,
   from: readonly string[],
+  more: readonly Bases[] = [],
 ): StagedStep[] {
   if (left === undefined) return []
   const { root, state } = session
   const directory = root.directory(leftDirectory(state))
   const wanted = basesWanted(left)
-  const older = olderBases(session, from)
+  const older = [...more, ...olderBases(session, from)]
   const found = older.flatMap((bases) => [...bases].filter(([digest]) => wanted.has(digest)))
   const bytes = recordBytes({ packageName: leftName, entries: left })
   return [stageRecord(root, area, directory, bytes), ...stageBasesIn(session, area, directory.name, new Map(found))]
