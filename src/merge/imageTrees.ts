@@ -3,12 +3,12 @@
 import { tmpdir } from 'node:os'
 import { metadataPolicy } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
-import { AT_FDCWD, displayName, type Kernel, type Name, toName } from '../sys/index.ts'
+import { AT_FDCWD, displayName, type Kernel, type Name, nameBytes, toName } from '../sys/index.ts'
 import { accountsAt } from './accounts.ts'
 import { standardInput } from './archive/archiveFile.ts'
 import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
-import { makeProtection, type ProtectionOptions } from './config/protection.ts'
+import { makeProtection, type Protection, type ProtectionOptions } from './config/protection.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { ociFormat } from './formats/ociImage.ts'
 import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
@@ -118,12 +118,18 @@ export function withImages<T>(
   try {
     for (const tree of trees) {
       const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree))
-      images.push({ packageName: tree.options.package, image, protection: makeProtection(tree.options) })
+      images.push({ packageName: tree.options.package, image, protection: protectionOf(tree) })
     }
     return use(images)
   } finally {
     for (const { image } of images) image.close()
   }
+}
+
+/** What the caller protects, and what the package itself calls configuration. */
+function protectionOf({ options, unpacked }: ImageTree): Protection {
+  const told = unpacked?.facts.configFiles ?? []
+  return makeProtection({ ...options, configFiles: [...(options.configFiles ?? []), ...told.map(nameBytes)] })
 }
 
 function originOf({ options, unpacked }: ImageTree): TreeOrigin {

@@ -268,7 +268,7 @@ export class ImagePlanner {
   ): Situation {
     const { claims, recorded } = this.#planning
     const before = recorded.get(name)?.entry
-    const isProtected = this.#from.protection.covers(name, at.liveName)
+    const isProtected = this.#from.protection.covers(name, at.liveName) || before?.isConfig === true
     const isEdited =
       before !== undefined &&
       at.live !== undefined &&

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImages, recoverRootNow, unmergePackages } from '../../src/merge/engine.ts'
+import { mergeImages, recoverRootNow, resolveUpdate, unmergePackages } from '../../src/merge/engine.ts'
 import type { MergeOptions } from '../../src/merge/options.ts'
 import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
 import { trackDescriptors } from '../support/kernelDoubles.ts'
@@ -173,6 +173,24 @@ const configLongScenarios: readonly Scenario[] = [
       ...['merge', join(directory, 'config-2'), '--package', 'package'],
       ...['--protect', '/etc', '--style', 'rpm-replace'],
     ],
+  },
+  {
+    title: 'an accepted update of configuration',
+    edited: /^etc\//,
+    prepare: async (directory) => {
+      await makeConfigRoot(directory)
+      await merge(linuxKernel(), directory, 'config-2', 'package', protectedEtc)
+    },
+    operate: async (kernel, directory) => ({
+      ...resolveUpdate(contextOf(kernel), {
+        root: join(directory, 'root'),
+        update: 'etc/again',
+        action: 'accept',
+        ...plain,
+      }),
+      leftOvers: [],
+    }),
+    words: () => ['config', 'accept', '/etc/again'],
   },
   {
     title: 'an unmerge of edited configuration',

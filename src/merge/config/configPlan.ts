@@ -41,7 +41,8 @@ export function settlerOf(input: SettlerInput): Settler {
     return left.get(name) ?? left.get(liveName)
   }
   const isEdited = (entry: RecordedEntry, liveName: Name, live: Stat) => isEditedByAdmin(input, entry, liveName, live)
-  return new Settler({ ...input, recordedOf, isEdited })
+  const wasConfig = (name: Name) => recorded.get(name)?.entry.isConfig === true
+  return new Settler({ ...input, wasConfig, recordedOf, isEdited })
 }
 
 /** What other packages, from which a name is taken, recorded of it. */

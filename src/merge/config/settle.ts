@@ -29,6 +29,8 @@ export interface SettleInput {
   readonly names: PlannedNames
   /** Whether what was offered before is not offered again. */
   readonly configMemory: boolean
+  /** Whether the old version's own installer calls a name configuration. */
+  wasConfig(name: Name): boolean
   /** What is recorded of a planned name, by its old version or by what an unmerged package left. */
   recordedOf(planned: PlannedEntry): RecordedEntry | undefined
   /** Whether a live object is not what its record says. */
@@ -63,7 +65,8 @@ export class Settler {
   /** The entry as it is carried out. */
   settle(planned: PlannedEntry): PlannedEntry {
     const { entry, fate, from, liveName } = planned
-    if (fate === 'refuse' || !from.protection.covers(entry.name, liveName)) return planned
+    const isProtected = from.protection.covers(entry.name, liveName) || this.#input.wasConfig(entry.name)
+    if (fate === 'refuse' || !isProtected) return planned
     if (fate === 'twin') return this.#likeFirst(planned)
     const recorded = this.#input.recordedOf(planned)
     const settled = this.#needsStyle(planned, recorded) ? this.#byStyle(planned, recorded) : undefined

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { makeProtection } from '../../../src/merge/config/protection.ts'
 import { configCases, styleNames, styles } from '../../../src/merge/config/styles.ts'
 import { parseUpdateName, stemsOf, updateNameOf } from '../../../src/merge/config/updateNames.ts'
-import { InvalidArgumentError, unmerge, verify } from '../../../src/merge/index.ts'
+import { InvalidArgumentError, merge, unmerge, verify } from '../../../src/merge/index.ts'
 import { toName } from '../../../src/sys/index.ts'
 import { file, withBench } from './configBench.ts'
 
@@ -172,7 +173,6 @@ describe('protection', () => {
         fs.writeFileSync(join(image, 'etc/a'), version)
         for (const name of ['b', 'c', 'd']) fs.linkSync(join(image, 'etc/a'), join(image, 'etc', name))
       }
-      const { merge } = await import('../../../src/merge/index.ts')
       const options = { root: bench.root, image, package: 'p', protect: ['/etc'] }
       write('v1')
       await merge(options)
@@ -188,6 +188,27 @@ describe('protection', () => {
         (await verify({ root: bench.root })).map(({ name }) => name),
         ['etc/a'],
       )
+    }),
+  )
+
+  it(
+    "protects what a package's own archive calls configuration",
+    withBench(async (bench) => {
+      const deb = (version: string) => {
+        const tree = join(bench.root, `../deb-${version}`)
+        fs.mkdirSync(join(tree, 'DEBIAN'), { recursive: true, mode: 0o755 })
+        fs.mkdirSync(join(tree, 'etc'))
+        const control = `Package: p\nVersion: ${version}\nArchitecture: all\nMaintainer: m <m@example.org>\nDescription: d\n`
+        fs.writeFileSync(join(tree, 'DEBIAN/control'), control)
+        fs.writeFileSync(join(tree, 'DEBIAN/conffiles'), '/etc/declared\n')
+        for (const name of ['declared', 'other']) fs.writeFileSync(join(tree, 'etc', name), `v${version}`)
+        execFileSync('dpkg-deb', ['--build', '--root-owner-group', tree, `${tree}.deb`], { stdio: 'ignore' })
+        return { root: bench.root, image: `${tree}.deb`, package: 'p', style: 'dpkg' as const }
+      }
+      await merge(deb('1'))
+      for (const name of ['declared', 'other']) bench.write(`etc/${name}`, 'L')
+      await merge(deb('2'))
+      assert.deepEqual(bench.etc(), { declared: 'L', 'declared.dpkg-dist': 'v2', other: 'v2' })
     }),
   )
 

@@ -145,6 +145,32 @@ describe('configuration styles', () => {
 
   it('covers eleven cases for each style', () => assert.equal(cases.length, 11))
 
+  for (const style of styles) {
+    it(
+      `${style}: saves an edited file that a directory takes the place of`,
+      withBench(async (bench) => {
+        await bench.merge({ [file]: X }, { style })
+        bench.write(file, L)
+        await bench.merge({ [`${file}/inside`]: Y }, { style })
+        const saved = { portage: '.backup', apk: '.apk-old', pacman: '.pacsave' }[style as string]
+        const ending = saved ?? (style.startsWith('rpm') ? '.rpmsave' : '.dpkg-old')
+        assert.deepEqual(bench.etc(), { 'c.conf': 'a directory', [`c.conf${ending}`]: L })
+        assert.equal(bench.read(`${file}/inside`), Y)
+      }),
+    )
+
+    it(
+      `${style}: a file takes the place of a directory of the old version`,
+      withBench(async (bench) => {
+        await bench.merge({ [`${file}/inside`]: X, 'etc/other': X }, { style })
+        await bench.merge({ [file]: Y, 'etc/other': X }, { style })
+        // Portage offers it (its own test counts two such), and the directory goes, since nothing is left in it.
+        const expected = style === 'portage' ? { '._cfg0000_c.conf': Y } : { 'c.conf': Y }
+        assert.deepEqual(bench.etc(), { ...expected, other: X })
+      }),
+    )
+  }
+
   for (const style of ['dpkg', 'dpkg-confnew'] as const) {
     it(
       `${style}: a purge removes what was kept, modified or not`,
