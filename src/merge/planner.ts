@@ -12,6 +12,7 @@ import { LinkGroups } from './hardLinks.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
+import { placeGroupsWhole } from './plannedGroups.ts'
 import { directoryBehind } from './plannedLinks.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
@@ -291,19 +292,4 @@ export class ImagePlanner {
       return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name, members)
     })
   }
-}
-
-/** Hard-link groups are adopted whole or placed whole: else one name would stay behind on the old inode. */
-function placeGroupsWhole(entries: readonly PlannedEntry[]): PlannedEntry[] {
-  const inodes = new Map<Name, bigint | undefined>()
-  const broken = new Set<Name>()
-  for (const { entry, fate, live } of entries) {
-    const first = entry.linkTo ?? entry.name
-    if (entry.linkTo === undefined) inodes.set(first, live?.ino)
-    if (fate !== 'adopt' || inodes.get(first) !== live?.ino) broken.add(first)
-  }
-  return entries.map((planned) => {
-    const first = planned.entry.linkTo ?? planned.entry.name
-    return planned.fate === 'adopt' && broken.has(first) ? { ...planned, fate: 'refresh' } : planned
-  })
 }
