@@ -55,6 +55,13 @@ const listings: Readonly<Record<string, (root: string) => Buffer>> = {
   'mtree -c': (root) => execFileSync('mtree', ['-c', '-k', 'type,mode,uid,gid,size,time,link,md5', '-p', root]),
 }
 
+/** Another root with the same files, of which nothing is known. */
+function copyOfTree(root: string, copy: string): string {
+  fs.mkdirSync(copy)
+  execFileSync('cp', ['-a', join(root, 'usr'), copy])
+  return copy
+}
+
 describe('importPackages() of a file', () => {
   for (const [what, listing] of Object.entries(listings)) {
     it(`makes a package of ours from ${what}: it is verified, upgraded and removed like any other`, () =>
@@ -92,14 +99,14 @@ describe('importPackages() of a file', () => {
       const contents = Buffer.from(await readContents({ root: other, package: 'cat/pkg-1' }))
       fs.writeFileSync(join(directory, 'record'), record)
       fs.writeFileSync(join(directory, 'CONTENTS'), contents)
-      fs.rmSync(join(other, 'var'), { recursive: true })
-      const { added } = await importPackages({ root: other, file: join(directory, 'record') })
-      assert.deepEqual([added, await verify({ root: other })], [['cat/pkg-1'], []])
-      assert.deepEqual(Buffer.from(await readRecord({ root: other, package: 'cat/pkg-1' })), record)
-      fs.rmSync(join(other, 'var'), { recursive: true })
-      await importPackages({ root: other, file: join(directory, 'CONTENTS'), package: 'cat/pkg-1' })
-      assert.deepEqual(await verify({ root: other }), [])
-      assert.deepEqual(Buffer.from(await readContents({ root: other, package: 'cat/pkg-1' })), contents)
+      const byRecord = copyOfTree(other, join(directory, 'by-record'))
+      const { added } = await importPackages({ root: byRecord, file: join(directory, 'record') })
+      assert.deepEqual([added, await verify({ root: byRecord })], [['cat/pkg-1'], []])
+      assert.deepEqual(Buffer.from(await readRecord({ root: byRecord, package: 'cat/pkg-1' })), record)
+      const byContents = copyOfTree(other, join(directory, 'by-contents'))
+      await importPackages({ root: byContents, file: join(directory, 'CONTENTS'), package: 'cat/pkg-1' })
+      assert.deepEqual(await verify({ root: byContents }), [])
+      assert.deepEqual(Buffer.from(await readContents({ root: byContents, package: 'cat/pkg-1' })), contents)
       assert.deepEqual(await list({ root }), [])
     }))
 
