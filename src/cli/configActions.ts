@@ -6,6 +6,7 @@ import { type ConfigTask, type OnConflict, remember } from './configCommand.ts'
 import { editText } from './editor.ts'
 import { exitCodes } from './exitCodes.ts'
 import { print, printEvent, say } from './output.ts'
+import { printRemarks } from './summary.ts'
 
 /** An update's name, as the library takes it. */
 export function updateOf({ bytes }: ConfigUpdate): Buffer {
@@ -68,7 +69,9 @@ export async function resolve({ options, flags }: ConfigTask, update: ConfigUpda
   const force = flags.force === true ? { force: true } : {}
   const resolved = await resolveUpdate({ ...options, ...force, ...how, update: updateOf(update) })
   if (flags.json) return printEvent('configResolved', resolved)
-  if (!flags.quiet) print(describeResolved(resolved))
+  if (flags.quiet) return
+  print(describeResolved(resolved))
+  printRemarks(resolved)
 }
 
 function describeResolved({ name, update, action, superseded }: ResolvedUpdate): string {

@@ -1,5 +1,6 @@
 // Who owns a name: which packages' records have it.
 
+import { quietly } from '../movefile/index.ts'
 import type { Name } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
 import { eachLiveName } from './liveNames.ts'
@@ -38,7 +39,8 @@ export function withOwners<T>(state: State, access: Access, body: (owners: Owner
   } finally {
     owners.close()
   }
-  if (access === 'changing' && !isSmall(state)) refreshIndex(state)
+  // The transaction is over: what goes wrong with a cache must not be told as its failure.
+  if (access === 'changing') quietly(() => isSmall(state) || refreshIndex(state))
   return result
 }
 

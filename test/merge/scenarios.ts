@@ -181,15 +181,13 @@ const configLongScenarios: readonly Scenario[] = [
       await makeConfigRoot(directory)
       await merge(linuxKernel(), directory, 'config-2', 'package', protectedEtc)
     },
-    operate: async (kernel, directory) => ({
-      ...resolveUpdate(contextOf(kernel), {
+    operate: async (kernel, directory) =>
+      resolveUpdate(contextOf(kernel), {
         root: join(directory, 'root'),
         update: 'etc/again',
         action: 'accept',
         ...plain,
       }),
-      leftOvers: [],
-    }),
     words: () => ['config', 'accept', '/etc/again'],
   },
   {

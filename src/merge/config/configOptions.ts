@@ -3,6 +3,7 @@
 import type { FileType } from '../../sys/index.ts'
 import type { MergeDurability } from '../flush.ts'
 import type { RootOptions } from '../session.ts'
+import type { LeftOver } from '../transaction.ts'
 import type { Favour } from './threeWay.ts'
 
 /** Options of configUpdates(). */
@@ -86,6 +87,9 @@ export interface ResolvedUpdate {
   /** Older updates of the file that went with it. */
   readonly superseded: readonly string[]
   readonly transaction: string
+  /** What should have gone, and stayed. */
+  readonly leftOvers: readonly LeftOver[]
+  readonly notes: readonly string[]
 }
 
 /** An update with its contents. */

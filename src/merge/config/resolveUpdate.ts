@@ -75,9 +75,9 @@ class Resolution {
       ...this.#stageRecords(area, left),
     ]
     const work = { packages, directories, expectedSteps: superseded.length + 8, stage }
-    const { id } = runTransaction(state, work, durability ?? 'transaction', () => {})
+    const { id, leftOvers, notes } = runTransaction(state, work, durability ?? 'transaction', () => {})
     const names = superseded.map(({ update }) => displayName(update.liveName))
-    return { ...namesOf(this.#found), action, superseded: names, transaction: id }
+    return { ...namesOf(this.#found), action, superseded: names, transaction: id, leftOvers, notes }
   }
 
   #check(): void {
