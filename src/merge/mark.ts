@@ -104,8 +104,17 @@ function writeMark(kernel: Kernel, directory: Fd, { id, state }: Mark): void {
   } catch (error) {
     // No attributes (FAT, old tmpfs), no room for one, or not ours: a directory with the sticky bit.
     if (!isSyscallError(error, 'EOPNOTSUPP', 'EPERM', 'EACCES', 'ENOSPC', 'ENOSYS')) throw error
+    writeMarkFile(kernel, directory, value)
+  }
+}
+
+/** A top directory that the writer may not write stays unmarked: what he may merge lies below it. */
+function writeMarkFile(kernel: Kernel, directory: Fd, value: Buffer): void {
+  try {
     const fd = kernel.openat(directory, markFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
     withDescriptor(kernel, fd, () => writeWhole(kernel, fd, value))
+  } catch (error) {
+    if (!isSyscallError(error, 'EACCES', 'EPERM', 'EROFS')) throw error
   }
 }
 
