@@ -69,7 +69,9 @@ function withBench(body: (bench: Bench) => unknown): () => unknown {
         edit: (editor, ...words) => start(editorOf(editor), ...words),
         type: (words, exchanges, editor = 'false') =>
           typed(
-            new Terminal([...words, '--root', root], { env: { ...editorOf(editor), NO_COLOR: undefined } }),
+            new Terminal([...words, '--root', root], {
+              env: { ...editorOf(editor), NO_COLOR: undefined, CI: undefined },
+            }),
             exchanges,
           ),
         read: (name) => fs.readFileSync(join(etc, name), 'utf8'),

@@ -50,7 +50,7 @@ export class Terminal {
     const line = `stty cols ${columns} rows 24; exec ${words.join(' ')}`
     this.#child = spawn('script', ['-qefc', line, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, TERM: 'xterm', ...env },
+      env: { ...process.env, CI: undefined, TERM: 'xterm', ...env }, // a person's terminal: Node shows no colours on CI
     })
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.shown += chunk.toString('utf8')
