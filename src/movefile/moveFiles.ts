@@ -1,7 +1,7 @@
 // Many objects into one directory, as `mv FILE... DIRECTORY` does.
 //
-// In one thread: every move holds the lock of the target directory for half of its time, so that two threads are
-// hardly faster and cost twice the CPU (bench/movefile.md).
+// In one thread: two were 10 to 25 % faster on the clock and cost 20 to 40 % more CPU (bench/movefile.md), too little for
+// the order and the bookkeeping of links that they would need.
 
 import {
   callEngine,

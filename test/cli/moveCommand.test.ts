@@ -57,7 +57,7 @@ describe('rootmerge move --target-directory', () => {
       const { status, stdout, stderr } = rootmerge('move', '-t', to, '--verbose', ...sources)
       assert.equal(status, 3)
       assert.equal(stdout, `${sources[0]}: copied 1 object, 1 B\n${sources[2]}: copied 1 object, 1 B\n`)
-      assert.match(stderr, /^rootmerge: ENOENT: .*absent'\n/)
+      assert.match(stderr, /^rootmerge: ENOENT: .*absent'\n {2}Look at the path\.\n$/)
       assert.deepEqual(fs.readdirSync(to).sort(), ['one', 'two'])
       assert.deepEqual(fs.readdirSync(from), [])
     }))
