@@ -40,7 +40,7 @@ function benchOwners(path: string): void {
   const state = new State(root)
   state.make()
   for (let number = 0; number < packages; number++) writeRecord(path, number)
-  const index = join(path, 'var/lib/rootmerge/index')
+  const index = join(path, 'var/lib/rootmerge/owners')
   const names = Array.from({ length: asked }, (_, n) => (n % 2 === 0 ? nameOf(7, n % namesEach) : `usr/share/new/${n}`))
   const ask = () => withOwners(state, 'reading', (owners) => names.filter((name) => owners.of(name).length > 0).length)
   print(`\n${packages} packages, ${packages * namesEach} paths`)
@@ -48,20 +48,25 @@ function benchOwners(path: string): void {
   row(
     'rebuild of the index',
     () => refreshIndex(state),
-    () => fs.rmSync(index, { recursive: true, force: true }),
+    () => fs.rmSync(index, { force: true }),
   )
-  const size = fs.readdirSync(index).reduce((sum, name) => sum + fs.statSync(join(index, name)).size, 0)
+  const { size } = fs.statSync(index)
   print(`${'size of the index'.padEnd(44)} ${(size / 2 ** 20).toFixed(1).padStart(8)} MiB`)
   row('by the index: 5,000 names, opening included', ask)
   row('by the index: one name, opening included', () =>
     withOwners(state, 'reading', (owners) => owners.of(nameOf(9, 9))),
   )
-  print(`${'the same 5,000 in a fresh process'.padEnd(44)} ${fresh(path, names)}, lmdb loaded too`)
-  row(
-    'one package replaced',
-    () => refreshIndex(state),
-    () => writeRecord(path, 3),
-  )
+  print(`${'the same 5,000 in a fresh process'.padEnd(44)} ${fresh(path, names)}`)
+  for (const [title, replaced] of [
+    ['one package replaced: it stays outside', 1],
+    ['five packages replaced: the index grows', 5],
+  ] as const) {
+    const replace = () => {
+      for (let number = 0; number < replaced; number++) writeRecord(path, number)
+    }
+    row(title, () => refreshIndex(state), replace)
+    refreshIndex(state)
+  }
   root.close()
 }
 

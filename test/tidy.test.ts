@@ -35,7 +35,6 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'fs-xattr': ['src/sys'],
   'tar-stream': ['src/merge/archive/tarHeader.ts'],
   'fast-glob': ['src/merge/selection.ts'],
-  lmdb: ['src/merge/ownersIndex.ts'],
   micromatch: ['src/movefile/policy.ts', 'src/merge'],
   commander: ['src/cli'],
   diff: ['src/merge/config'],

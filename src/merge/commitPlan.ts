@@ -19,6 +19,7 @@ import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
 import { jobsOf } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { runTransaction, type StagedStep } from './transaction.ts'
+import { noteNames } from './writtenNames.ts'
 
 /** Makes a plan true as one transaction; what it says is known only afterwards. */
 export function commitPlan(
@@ -69,7 +70,7 @@ function goneRecords({ session, options }: Merging, packages: readonly string[])
 
 /** Payload first; then the records of the new packages, of those that lose names, and of those that go. */
 function stageAll(
-  { engine, session, options, meter }: Merging,
+  { engine, session, options, meter, written }: Merging,
   plan: Plan,
   {
     area,
@@ -101,10 +102,11 @@ function stageAll(
   return [
     ...saves,
     ...steps,
-    ...plan.packages.flatMap(({ packageName, entries, image: { leftOut } }) => {
+    ...plan.packages.flatMap((planned) => {
+      const { packageName, entries, image } = planned
       const configured: RecordedEntry[] = []
-      const recorded = brought.recordedEntries(entries, recordedOf, configured)
-      const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut }))
+      const recorded = noteNames(written, planned, brought.recordedEntries(entries, recordedOf, configured))
+      const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut: image.leftOut }))
       const bases = brought.basesOf(configured, () => olderBases(session, from))
       return [record, ...stageBases(session, area, packageName, bases)]
     }),

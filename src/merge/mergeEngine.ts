@@ -18,6 +18,7 @@ import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
+import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
 export function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
@@ -43,6 +44,8 @@ export interface Merging {
   readonly session: Session
   readonly options: MergeOptions
   readonly meter: ProgressMeter
+  /** Gets the names of the records that are written, for the owners index. */
+  readonly written: WrittenNames
 }
 
 /** Opens everything, plans, and goes on with a plan that nothing speaks against. */
@@ -56,8 +59,8 @@ async function planned<T>(
   const inRoot = (trees: readonly ImageTree[]) =>
     run(engine, options, (session: Session, recovered?: RecoveryReport) =>
       withImages(session.kernel, trees, (images) =>
-        withOwners(session.state, access, (owners) => {
-          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine) }
+        withOwners(session.state, access, (owners, written) => {
+          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine), written }
           return use(merging, planMerge(merging, images, owners), recovered)
         }),
       ),

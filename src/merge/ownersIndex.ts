@@ -1,159 +1,189 @@
-// The owners index: which packages' records have a name, without reading the records. lmdb keeps it.
+// The owners index: which packages' records have a name, without reading the records.
 //
-// It is a cache. Its seal (ownersSeal.ts) says which records it was made from and what its bytes sum up to, and it is
-// asked only while both are so: a stale, half-written or damaged index is never opened, only made anew. (lmdb has no
-// checksums of its own, and a damaged page can take the process with it: it works in mapped memory.)
+// A name is a row of twenty bytes, as five words: four of its hash, one of the package's number. Rows are sorted by their
+// first word, so a name is found by halving, and an index grows by merging sorted rows into sorted rows.
 //
-// A name is a row of twenty bytes: sixteen of its hash, four of the package's number. Rows lie in buckets by the first
-// bits of the hash, one key of lmdb a bucket: a million names are then some ten thousand keys, made in a second.
-// A file is never changed once it is sealed: what is new is added to a copy. A package that was replaced or removed
-// only loses its number, and its rows mean nothing from then on, until there are too many of them.
+// It is a cache, and may know less than there is: it answers for the packages whose records are the very ones that it was
+// made from (`compareToRecords`); what other records say has to be read there.
 
 import { hash } from 'node:crypto'
-import { createRequire } from 'node:module'
-import { type Place, quietly } from '../movefile/index.ts'
-import type { Name } from '../sys/index.ts'
+import type { Name, Stat } from '../sys/index.ts'
 
-/** Bytes of a row: the hash's, then the number's. */
-const rowBytes = 20
-const hashBytes = 16
+const hashWords = 4
+const rowWords = 5
 
-/** What of lmdb is used. */
-interface Store {
-  getBinary(key: Uint8Array): Buffer | undefined
-  putSync(key: Uint8Array, value: Uint8Array): void
-  transactionSync(work: () => void): void
-  close(): unknown
+/** A package in an index; its number is its place there. */
+export interface IndexedPackage {
+  readonly name: string
+  /** Of the record that its rows were made from. */
+  readonly stamp: string
 }
 
-// Loaded when it is first needed: it takes longer to load than all that an index is asked for one package.
-const require: NodeJS.Require = createRequire(import.meta.url)
-
-function openStore(place: Place, options: { readonly readOnly?: boolean; readonly mapSize?: number }): Store {
-  const { open } = require('lmdb') as { open(path: string, options: object): Store }
-  // Flushed by nobody: what a power cut leaves does not fit the seal.
-  const plain = { keyEncoding: 'binary', encoding: 'binary', cache: false, noSync: true, overlappingSync: false }
-  return open(pathOf(place), { ...plain, maxReaders: 126, ...options })
+/** An index in memory. */
+export interface OwnersIndex {
+  readonly packages: readonly IndexedPackage[]
+  /** Sorted by the first word of each. */
+  readonly rows: Uint32Array
 }
 
-/** Rows that wait to be put into an index. */
-export class Rows {
-  #bytes: Buffer = Buffer.allocUnsafe(1 << 16)
-  count = 0
+/** What a root has that was never indexed. */
+export const emptyIndex: OwnersIndex = { packages: [], rows: new Uint32Array(0) }
 
-  get bytes(): number {
-    return this.count * rowBytes
-  }
-
-  /** Adds a row: a package, by its number, owns a name. */
-  add(name: Name, owner: number): void {
-    const at = this.count * rowBytes
-    if (at + rowBytes > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(this.#bytes.length * 2)
-      this.#bytes.copy(grown)
-      this.#bytes = grown
-    }
-    this.#bytes.write(hashOf(name), at, hashBytes, 'latin1')
-    this.#bytes.writeUInt32LE(owner, at + hashBytes)
-    this.count++
-  }
-
-  /** The rows of each bucket that has any, in the order of the buckets. */
-  *buckets(bits: number): Generator<[number: number, rows: Buffer]> {
-    const ends = new Uint32Array((1 << bits) + 1)
-    const bucketAt = (row: number) => bucketOf(this.#bytes.readUInt32BE(row * rowBytes), bits)
-    for (let row = 0; row < this.count; row++) ends[bucketAt(row)] = (ends[bucketAt(row)] ?? 0) + 1
-    let sum = 0
-    for (let bucket = 0; bucket < ends.length; bucket++) {
-      const size = ends[bucket] ?? 0
-      ends[bucket] = sum // for now where the bucket starts; each row moves it on
-      sum += size
-    }
-    const sorted = Buffer.allocUnsafe(this.count * rowBytes)
-    for (let row = 0; row < this.count; row++) {
-      const bucket = bucketAt(row)
-      const place = ends[bucket] ?? 0
-      this.#bytes.copy(sorted, place * rowBytes, row * rowBytes, (row + 1) * rowBytes)
-      ends[bucket] = place + 1
-    }
-    for (let bucket = 0, start = 0; bucket < 1 << bits; bucket++) {
-      const end = (ends[bucket] ?? 0) * rowBytes
-      if (end > start) yield [bucket, sorted.subarray(start, end)]
-      start = end
-    }
-  }
-}
-
-/** The hash as text of one byte per character: long names need no long keys, and nobody finds two names for one. */
-function hashOf(name: Name): string {
-  return hash('sha256', name, 'binary')
-}
-
-function bucketOf(start: number, bits: number): number {
-  return bits === 0 ? 0 : start >>> (32 - bits)
-}
-
-function keyOf(bucket: number): Buffer {
-  const key = Buffer.allocUnsafe(4)
-  key.writeUInt32BE(bucket)
-  return key
-}
-
-/** lmdb opens by path: this one leads through the open directory, wherever its own names lead by now. */
-function pathOf({ directory, name }: Place): Name {
-  return `/proc/self/fd/${directory}/${name}`
+/** What an index is worth beside the records that are there. */
+export interface Coverage {
+  /** By number: the package, where its record is still the one that was indexed. */
+  readonly known: readonly (IndexedPackage | undefined)[]
+  /** The records that the index does not know. */
+  readonly outside: ReadonlyMap<string, Stat>
 }
 
 /**
- * Adds rows to an index in a file that nobody else has open, which is made when it is missing.
+ * What tells a record from every other that stood in its place.
  *
- * @param bytes  of the file as it is
+ * A record is staged beside the one that it replaces, so their inodes differ; one that was restored by hand differs in
+ * its time. This says more than a transaction's number, and stays true when a transaction is undone.
  */
-export function addRows(place: Place, rows: Rows, bits: number, bytes: number): void {
-  const mapSize = 2 * bytes + 8 * rows.count * rowBytes + (64 << 20) // of address space, not of memory
-  const store = openStore(place, { mapSize })
-  try {
-    store.transactionSync(() => {
-      for (const [bucket, added] of rows.buckets(bits)) {
-        const key = keyOf(bucket)
-        const before = bytes === 0 ? undefined : store.getBinary(key)
-        store.putSync(key, before === undefined ? added : Buffer.concat([before, added]))
-      }
-    })
-  } finally {
-    quietly(() => void store.close())
+export function stampOf({ ino, mtimeNs, size }: Stat): string {
+  return `${ino}:${mtimeNs}:${size}`
+}
+
+/** Which of the records that are there an index knows. */
+export function compareToRecords({ packages }: OwnersIndex, stats: ReadonlyMap<string, Stat>): Coverage {
+  const outside = new Map(stats)
+  const known = packages.map((each) => {
+    const stat = stats.get(each.name)
+    if (stat === undefined || stampOf(stat) !== each.stamp) return undefined
+    outside.delete(each.name)
+    return each
+  })
+  return { known, outside }
+}
+
+/** The hashes of one package's names, which wait to be put into an index. */
+export class NameHashes {
+  #words = new Uint32Array(64 * hashWords)
+  count = 0
+
+  get words(): Uint32Array {
+    return this.#words.subarray(0, this.count * hashWords)
+  }
+
+  add(name: Name): void {
+    const at = this.count * hashWords
+    if (at === this.#words.length) {
+      const grown = new Uint32Array(2 * at)
+      grown.set(this.#words)
+      this.#words = grown
+    }
+    writeHash(name, this.#words, at)
+    this.count++
   }
 }
 
-/** An index that is open for questions. */
-export class OwnersIndex {
-  readonly #store: Store
-  readonly #bits: number
-  /** Used again for each question. */
-  readonly #wanted: Buffer = Buffer.alloc(hashBytes)
-  readonly #key: Buffer = Buffer.alloc(4)
-
-  /** @param place  of a file whose seal was checked */
-  constructor(place: Place, bits: number) {
-    this.#store = openStore(place, { readOnly: true })
-    this.#bits = bits
+/**
+ * The first half of a name's sha256: long names need no long keys, and nobody finds two names for one.
+ *
+ * Asked for as text of one byte per character, which costs 0.3 µs; as a buffer it costs 0.8.
+ */
+function writeHash(name: Name, words: Uint32Array, at: number): void {
+  const text = hash('sha256', name, 'binary')
+  for (let word = 0; word < hashWords; word++) {
+    const from = 4 * word
+    words[at + word] =
+      text.charCodeAt(from) |
+      (text.charCodeAt(from + 1) << 8) |
+      (text.charCodeAt(from + 2) << 16) |
+      (text.charCodeAt(from + 3) << 24)
   }
+}
 
-  /** The numbers of a name's owners, those of packages that are gone among them. */
-  numbersOf(name: Name): number[] {
-    const wanted = this.#wanted
-    wanted.write(hashOf(name), 0, hashBytes, 'latin1')
-    this.#key.writeUInt32BE(bucketOf(wanted.readUInt32BE(0), this.#bits))
-    const rows = this.#store.getBinary(this.#key)
-    const numbers: number[] = []
-    if (rows === undefined) return numbers
-    for (let at = rows.indexOf(wanted); at >= 0; at = rows.indexOf(wanted, at + 1)) {
-      if (at % rowBytes === 0) numbers.push(rows.readUInt32LE(at + hashBytes))
+/** Used again for each question. */
+const wanted = new Uint32Array(hashWords)
+
+/** The numbers of the packages that have a name, those of records that are gone among them. */
+export function numbersOf({ rows }: OwnersIndex, name: Name): number[] {
+  writeHash(name, wanted, 0)
+  const [first = 0] = wanted
+  const numbers: number[] = []
+  for (let at = firstRowFrom(rows, first) * rowWords; rows[at] === first; at += rowWords) {
+    if (isWanted(rows, at)) numbers.push(rows[at + hashWords] as number)
+  }
+  return numbers
+}
+
+function isWanted(rows: Uint32Array, at: number): boolean {
+  for (let word = 1; word < hashWords; word++) if (rows[at + word] !== wanted[word]) return false
+  return true
+}
+
+/** The first row whose first word is not below a word. */
+function firstRowFrom(rows: Uint32Array, word: number): number {
+  let [low, high] = [0, rows.length / rowWords]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((rows[middle * rowWords] as number) < word) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** An index of what an older one still knows, and of packages that it does not know. */
+export function grownIndex(
+  { rows }: OwnersIndex,
+  { known }: Coverage,
+  added: readonly { readonly package: IndexedPackage; readonly names: NameHashes }[],
+): OwnersIndex {
+  const packages: IndexedPackage[] = []
+  const numbers = known.map((each) => (each === undefined ? -1 : packages.push(each) - 1))
+  const firstAdded = packages.length
+  packages.push(...added.map((each) => each.package))
+  const newRows = sortedRows(
+    added.map(({ names }) => names),
+    firstAdded,
+  )
+  return { packages, rows: mergedRows(rows, Int32Array.from(numbers), newRows) }
+}
+
+/** The rows of packages that are numbered on from `firstNumber`. */
+function sortedRows(packages: readonly NameHashes[], firstNumber: number): Uint32Array {
+  const count = packages.reduce((sum, names) => sum + names.count, 0)
+  const unsorted = new Uint32Array(count * rowWords)
+  // Of each row its first word above its place: the runtime sorts such numbers without calling back.
+  const order = new BigUint64Array(count)
+  const halves = new Uint32Array(order.buffer)
+  let row = 0
+  for (const [index, { words }] of packages.entries()) {
+    for (let from = 0; from < words.length; from += hashWords, row++) {
+      for (let word = 0; word < hashWords; word++) unsorted[row * rowWords + word] = words[from + word] as number
+      unsorted[row * rowWords + hashWords] = firstNumber + index
+      halves[2 * row] = row
+      halves[2 * row + 1] = words[from] as number
     }
-    return numbers
   }
+  order.sort()
+  const sorted = new Uint32Array(unsorted.length)
+  for (let to = 0; to < count; to++) copyRow(unsorted, (halves[2 * to] as number) * rowWords, sorted, to * rowWords)
+  return sorted
+}
 
-  close(): void {
-    quietly(() => void this.#store.close())
+/** Old rows by their packages' new numbers, without those whose number is -1, and new ones: all sorted. */
+function mergedRows(old: Uint32Array, numbers: Int32Array, added: Uint32Array): Uint32Array {
+  const merged = new Uint32Array(old.length + added.length)
+  let [next, end] = [0, 0]
+  for (let at = 0; at < old.length; at += rowWords) {
+    const number = numbers[old[at + hashWords] as number] as number
+    if (number < 0) continue
+    for (; next < added.length && (added[next] as number) < (old[at] as number); next += rowWords, end += rowWords) {
+      copyRow(added, next, merged, end)
+    }
+    copyRow(old, at, merged, end)
+    merged[end + hashWords] = number
+    end += rowWords
   }
+  merged.set(added.subarray(next), end)
+  return merged.subarray(0, end + added.length - next)
+}
+
+function copyRow(from: Uint32Array, at: number, to: Uint32Array, end: number): void {
+  for (let word = 0; word < rowWords; word++) to[end + word] = from[at + word] as number
 }

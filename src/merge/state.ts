@@ -148,7 +148,7 @@ export function readWhole(kernel: Kernel, fd: Fd): Buffer {
   for (let offset = 0; ; ) {
     const chunk = Buffer.allocUnsafe(Math.max(65536, kernel.fstat(fd).size - offset + 1))
     const read = kernel.pread(fd, chunk, offset)
-    if (read === 0) return Buffer.concat(chunks)
+    if (read === 0) return offset > 65536 && chunks[0]?.length === offset ? chunks[0] : Buffer.concat(chunks)
     chunks.push(chunk.subarray(0, read))
     offset += read
   }

@@ -116,7 +116,7 @@ describe('importPackages() of a file', () => {
       fs.mkdirSync(image)
       writeTree(image, 'f /opt/first "1"')
       await merge({ root, image, package: 'first', durability: 'none' })
-      const before = snapshot(root, { without: ['var/lib/rootmerge/index', 'var/lib/rootmerge/lock'] })
+      const before = snapshot(root, { without: ['var/lib/rootmerge/owners', 'var/lib/rootmerge/lock'] })
       const file = join(directory, 'CONTENTS')
       fs.writeFileSync(file, 'dir /opt\nsym /opt/first -> x 1\ndir /usr\n')
       await assert.rejects(
@@ -124,7 +124,7 @@ describe('importPackages() of a file', () => {
         (error) => error instanceof CollisionError && error.collisions[0]?.owners.join() === 'first',
       )
       assert.deepEqual(await list({ root }), ['first'])
-      const after = snapshot(root, { without: ['var/lib/rootmerge/index', 'var/lib/rootmerge/lock'] })
+      const after = snapshot(root, { without: ['var/lib/rootmerge/owners', 'var/lib/rootmerge/lock'] })
       assert.deepEqual(differencesBetween(after, before), [])
     }))
 

@@ -1,0 +1,27 @@
+// The names of records that are being written, kept for the owners index, which then need not read them again.
+
+import type { RecordedEntry } from './entry.ts'
+import { NameHashes } from './ownersIndex.ts'
+import type { PlannedPackage } from './plan.ts'
+
+/** By package; those of a transaction that failed are never used. */
+export type WrittenNames = Map<string, NameHashes>
+
+/**
+ * Passes what is recorded of a package on, and leaves its names in `written`: all that liveNames.ts would find.
+ *
+ * It leaves none where a directory of the image is reached through a symlink: its names are known when they are there.
+ */
+export function* noteNames(
+  written: WrittenNames,
+  { packageName, entries }: Pick<PlannedPackage, 'packageName' | 'entries'>,
+  recorded: Iterable<RecordedEntry>,
+): Generator<RecordedEntry> {
+  const names = new NameHashes()
+  for (const entry of recorded) {
+    names.add(entry.name)
+    yield entry
+  }
+  const isStraight = entries.every(({ entry, liveName }) => entry.type !== 'directory' || liveName === entry.name)
+  if (isStraight) written.set(packageName, names)
+}
