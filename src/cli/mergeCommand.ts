@@ -108,7 +108,10 @@ export function mergeCommand(): Command {
         .choices(['require', 'best-effort'])
         .default('require'),
     )
-    .option('--format <name>', "an archive's format (tar, deb, npm …), which is told by its content otherwise")
+    .option(
+      '--format <name>',
+      "an archive's format (tar, deb, oci, oci-layer …), which is told by its content otherwise",
+    )
     .addOption(new Option('--strip-components <n>', "take components off an archive's names").argParser(numberOf))
     .addOption(dryRunOption())
     .addOption(planReportOption())

@@ -51,7 +51,7 @@ export function commitPlan(
     {
       packages,
       directories,
-      keepsUnowned: [...entriesOf(plan)].some(({ isUnowned }) => isUnowned === true),
+      keepsUnowned: [...entriesOf(plan), ...plan.removals].some(({ isUnowned }) => isUnowned === true),
       expectedSteps: expected + plan.removals.length,
       stage,
       keepUndo: options.keepUndo,
@@ -106,7 +106,8 @@ function stageAll(
       const { packageName, entries, image } = planned
       const configured: RecordedEntry[] = []
       const recorded = noteNames(written, planned, brought.recordedEntries(entries, recordedOf, configured))
-      const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut: image.leftOut }))
+      const erased = plan.erased.get(packageName) ?? []
+      const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut: image.leftOut, erased }))
       const bases = brought.basesOf(configured, () => olderBases(session, from))
       return [record, ...stageBases(session, area, packageName, bases)]
     }),

@@ -11,12 +11,13 @@ import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import { makeProtection, type Protection, type ProtectionOptions } from './config/protection.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { ociFormat } from './formats/ociImage.ts'
+import { LayersAbove } from './layers.ts'
 import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
 import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
-import type { SelectionOptions } from './selection.ts'
+import { nameSelector, type SelectionOptions } from './selection.ts'
 import { type Access, stateName } from './session.ts'
 import { State } from './state.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
@@ -117,8 +118,10 @@ export function withImages<T>(
   const images: PackageImage[] = []
   try {
     for (const tree of trees) {
-      const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree))
-      images.push({ packageName: tree.options.package, image, protection: protectionOf(tree) })
+      const place = images.length
+      const above = new LayersAbove(() => images.slice(place + 1).filter(({ whiteouts }) => whiteouts !== undefined))
+      const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree, above))
+      images.push({ packageName: tree.options.package, image, protection: protectionOf(tree), ...whiteoutsOf(tree) })
     }
     return use(images)
   } finally {
@@ -132,10 +135,21 @@ function protectionOf({ options, unpacked }: ImageTree): Protection {
   return makeProtection({ ...options, configFiles: [...(options.configFiles ?? []), ...told.map(nameBytes)] })
 }
 
-function originOf({ options, unpacked }: ImageTree): TreeOrigin {
+/** What a layer takes away, of the names that the caller wants of it. */
+function whiteoutsOf({ options, unpacked }: ImageTree): Pick<PackageImage, 'whiteouts'> {
+  const whiteouts = unpacked?.facts.whiteouts
+  return whiteouts === undefined ? {} : { whiteouts: { ...whiteouts, selects: nameSelector(options) } }
+}
+
+function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOrigin {
   if (unpacked !== undefined) {
-    const configFiles = new Set(unpacked.facts.configFiles)
-    return { mode: 'consume', digestOf: (name) => unpacked.digestOf(name), configFiles }
+    const { configFiles, whiteouts } = unpacked.facts
+    return {
+      mode: 'consume',
+      digestOf: (name) => unpacked.digestOf(name),
+      configFiles: new Set(configFiles),
+      ...(whiteouts && { isHidden: (entry) => above.hide(entry) }),
+    }
   }
   return options.mode === undefined ? {} : { mode: options.mode }
 }

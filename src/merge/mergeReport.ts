@@ -32,7 +32,7 @@ export function describePlan(
   'packages' | 'entries' | 'counts' | 'backedUp' | 'restored' | 'triggered' | 'kept' | 'updates' | 'saved' | 'changed'
 > {
   const changed = listChanged === true ? { changed: changedNames(plan) } : {}
-  const backedUp = [...entriesOf(plan)]
+  const backedUp = [...entriesOf(plan), ...plan.removals]
     .filter(({ isUnowned }) => isUnowned)
     .map(({ liveName }) => displayName(liveName))
   const restored = restoredNames(plan)

@@ -11,6 +11,10 @@ export interface Removal {
   readonly entry: RecordedEntry
   readonly liveName: Name
   readonly live: Stat
+  /** It belongs to nobody, and is kept until its name is free again. */
+  readonly isUnowned?: boolean
+  /** What is in a directory that goes as a whole, by live names; a directory without them goes when it is empty. */
+  readonly members?: ReadonlySet<Name>
 }
 
 /** A name that stays although the package no longer has it. */

@@ -16,7 +16,7 @@ import {
 import type { Removal } from './obsolete.ts'
 import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
 import type { Problems } from './problems.ts'
-import { changing } from './removalSteps.ts'
+import { changing, goesWhenEmpty } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import { SpaceNeeds } from './space.ts'
 import type { State } from './state.ts'
@@ -75,8 +75,9 @@ class Survey {
   }
 
   /** A directory is only removed when it is empty and nobody needs it: what hinders that is no obstacle. */
-  addRemoval({ live, liveName }: Removal): void {
-    if (live.type === 'directory') return
+  addRemoval(removal: Removal): void {
+    if (goesWhenEmpty(removal)) return
+    const { live, liveName } = removal
     const site = this.#site(parentName(liveName))
     if (site === undefined) return
     this.#checkDisplaced(site, liveName, live)

@@ -7,6 +7,9 @@ import { type ConfigPlan, configPlan, settlerOf } from './config/configPlan.ts'
 import type { Protection } from './config/protection.ts'
 import type { Action } from './decide.ts'
 import type { RecordedEntry, RecordedProtection, Xattrs } from './entry.ts'
+import { type ErasedNames, rememberErased } from './erasedNames.ts'
+import type { Whiteouts } from './formats/ociWhiteouts.ts'
+import { planningOrder } from './layers.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
@@ -14,6 +17,7 @@ import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
 import type { Problems } from './problems.ts'
 import { findRestorations } from './restorations.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
+import { planWhiteouts } from './whiteouts.ts'
 
 /**
  * What happens to an entry: an action of the table, `keepLive` (set aside, but it was offered already or is not to be),
@@ -27,6 +31,8 @@ export interface PackageImage {
   readonly packageName: string
   readonly image: TreeImage
   readonly protection: Protection
+  /** What it takes away of the root, and of layers below it. */
+  readonly whiteouts?: Whiteouts & { readonly selects: (name: Name) => boolean }
 }
 
 /** One entry, decided. */
@@ -75,6 +81,8 @@ export interface Plan extends Changes {
   readonly packages: readonly PlannedPackage[]
   /** Names whose ownership passes, by the package that had them. */
   readonly taken: ReadonlyMap<string, ReadonlySet<Name>>
+  /** By package, names of objects of nobody that it took away. */
+  readonly erased: ErasedNames['recorded']
 }
 
 /** What a plan is made from. */
@@ -98,12 +106,23 @@ export function makePlan(input: PlanInput): Plan {
   const names = new PlannedNames()
   const settler = settlerOf({ ...input, claims, names, recorded })
   const planning: Planning = { ...input, claims, names, recorded, settler }
-  const packages = images.map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
+  const packages = planningOrder(images).map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
   const isCovered = (liveName: Name) => names.covers(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
   const configured = configPlan(input, settler, { packages, ...obsolete })
-  const restorations = findRestorations(input.state, configured)
-  return { packages, taken: claims.taken, ...configured, restorations }
+  const erased = planWhiteouts(planning, packages, configured)
+  const before = [...own].flatMap((packageName) => owners.record(packageName)?.erased ?? [])
+  const remembered = rememberErased(planning, packages, { ...erased, before })
+  const removals = withErased(configured.removals, erased.removals)
+  const kept = [...configured.kept, ...erased.kept]
+  const restorations = findRestorations(input.state, { removals, kept, freed: remembered.freed })
+  return { packages, taken: claims.taken, ...configured, removals, kept, restorations, erased: remembered.recorded }
+}
+
+/** A directory before what is in it, whichever of both it is from: they go in the other order. */
+function withErased(removals: readonly Removal[], erased: readonly Removal[]): readonly Removal[] {
+  if (erased.length === 0) return removals
+  return [...removals, ...erased].sort((one, other) => (one.liveName < other.liveName ? -1 : 1))
 }
 
 /** What the packages that are replaced recorded, by name. */

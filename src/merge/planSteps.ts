@@ -5,7 +5,7 @@
 import { displayName, type FileType, type Name, nameBytes, parentName } from '../sys/index.ts'
 import type { KeptName } from './obsolete.ts'
 import { type Changes, commitRank, entriesOf, type PlannedEntry } from './plan.ts'
-import { changing } from './removalSteps.ts'
+import { changing, goesWhenEmpty } from './removalSteps.ts'
 
 /**
  * What a step does, in the order in which a transaction does it; `save` is the new name of a live file, `keep` does
@@ -88,16 +88,17 @@ function* stepsOf({ packages, removals, kept, config, restorations }: Changes): 
   for (const planned of placed.sort((a, b) => commitRank(a) - commitRank(b))) yield* withMembers(planned, members)
   for (const { packageName, to, live } of config.saves) yield ['save', packageName, live.type, live.size, to, '']
   const gone = removals.toReversed()
-  for (const { packageName, entry, live, liveName } of gone) {
-    if (live.type !== 'directory') yield ['remove', packageName, live.type, entry.size, liveName, '']
+  for (const removal of gone) {
+    const { packageName, entry, live, liveName } = removal
+    if (!goesWhenEmpty(removal)) yield ['remove', packageName, live.type, entry.size, liveName, '']
   }
   for (const {
     kept: { name },
     stat,
   } of restorations)
     yield ['restore', '', stat.type, stat.size, name, '']
-  for (const { packageName, live, liveName } of gone) {
-    if (live.type === 'directory') yield ['removeDirectory', packageName, 'directory', 0, liveName, '']
+  for (const removal of gone) {
+    if (goesWhenEmpty(removal)) yield ['removeDirectory', removal.packageName, 'directory', 0, removal.liveName, '']
   }
   for (const { packageName, reason, entry } of kept)
     yield ['keep', packageName, entry.type, entry.size, entry.name, reason]

@@ -19,6 +19,8 @@ export interface PackageRecord {
   readonly entries: readonly RecordedEntry[]
   /** Names of the image that an install mask left out. */
   readonly leftOut?: readonly Name[]
+  /** Live names of objects of nobody that the package took away: they come back with it gone. */
+  readonly erased?: readonly Name[]
 }
 
 /** NetBSD's mtree refuses names with a slash in a file that does not begin with the top; nothing of it is compared. */
@@ -44,6 +46,7 @@ export function* formatRecord(record: RecordToWrite): Generator<string> {
     for (const text of formatter.lines(entry)) yield line(text)
   }
   for (const name of record.leftOut ?? []) yield line(`# rootmerge masked ${escapeName(name)}`)
+  for (const name of record.erased ?? []) yield line(`# rootmerge erased ${escapeName(name)}`)
   yield `# rootmerge end ${count} ${sum.toString(16).padStart(8, '0')}\n`
 }
 
@@ -61,8 +64,13 @@ export function parseRecord(text: Buffer, file: Name): PackageRecord {
 export function readRecord(chunks: Iterable<Buffer>, file: Name): PackageRecord {
   const parser = new EntryParser()
   const packageName = readLines(chunks, file, parser)
-  const { entries, leftOut } = parser
-  return { packageName, entries, ...(leftOut.length > 0 ? { leftOut } : {}) }
+  const { entries, leftOut, erased } = parser
+  return {
+    packageName,
+    entries,
+    ...(leftOut.length > 0 ? { leftOut } : {}),
+    ...(erased.length > 0 ? { erased } : {}),
+  }
 }
 
 /**

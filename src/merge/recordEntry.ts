@@ -141,6 +141,8 @@ export class EntryParser implements LineTaker {
   readonly entries: RecordedEntry[] = []
   /** Names that an install mask left out. */
   readonly leftOut: Name[] = []
+  /** Live names that the package took away. */
+  readonly erased: Name[] = []
   #xattrs: { name: Name; value: Buffer }[] = []
   #said: Said = {}
   #unknown: ReadonlySet<Unknown> | undefined
@@ -152,6 +154,7 @@ export class EntryParser implements LineTaker {
     else if (kind === 'protected' || kind === 'base' || kind === 'offered')
       this.#protect(kind, [first, ...rest], corrupt)
     else if (kind === 'masked') this.leftOut.push(unescapeName(first))
+    else if (kind === 'erased') this.erased.push(unescapeName(first))
     else if (kind === 'config') this.#said = { ...this.#said, isConfig: true }
     else if (kind === 'kept') this.#said = { ...this.#said, isKept: true }
     else if (kind === 'digest') this.#said = { ...this.#said, foreignDigest: parseDigest(first, second, corrupt) }

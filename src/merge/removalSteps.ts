@@ -2,6 +2,7 @@
 
 import { baseName, type Name, nameBytes, parentName } from '../sys/index.ts'
 import type { KeptInodes } from './keptInodes.ts'
+import type { Removal } from './obsolete.ts'
 import { type Changes, entriesOf, type Fate } from './plan.ts'
 import { directoriesOfRestorations, restorationSteps } from './restorations.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -19,10 +20,10 @@ export function removalSteps(
     name: baseName(liveName),
   })
   const removals = plan.removals.toReversed()
-  const objects = removals.filter(({ live }) => live.type !== 'directory')
-  const directories = removals.filter(({ live }) => live.type === 'directory')
+  const objects = removals.filter((removal) => !goesWhenEmpty(removal))
+  const directories = removals.filter(goesWhenEmpty)
   return [
-    ...objects.map(({ liveName, live }) => ({
+    ...objects.map(({ liveName, live, isUnowned, members }) => ({
       step: {
         kind: 'remove' as const,
         ...at(liveName),
@@ -30,10 +31,17 @@ export function removalSteps(
         ...(kept.has(live) ? { keepsSetId: true } : {}),
       },
       displaced: live,
+      ...(members && { members }),
+      ...(isUnowned && { isUnowned }),
     })),
     ...restorationSteps(area, plan.restorations),
     ...directories.map(({ liveName }) => ({ step: { kind: 'removeDirectory' as const, ...at(liveName) } })),
   ]
+}
+
+/** Whether a name is a directory's that stays while something is in it. */
+export function goesWhenEmpty({ live, members }: Removal): boolean {
+  return live.type === 'directory' && members === undefined
 }
 
 /** Fates that change the root. */

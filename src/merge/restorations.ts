@@ -8,18 +8,31 @@ import type { StagingArea } from './stagingArea.ts'
 import type { State } from './state.ts'
 import type { StagedStep } from './transaction.ts'
 
+/** What a plan makes of names that objects of nobody may have had. */
+export interface Freeing {
+  readonly removals: readonly Removal[]
+  readonly kept: readonly Kept[]
+  /** Names of what packages took away without having anything there themselves. */
+  readonly freed: readonly Name[]
+}
+
 /** What gets its name back when obsolete names go, or are gone already. A directory's name is free too late for that. */
-export function findRestorations(
-  state: State,
-  { removals, kept }: { removals: readonly Removal[]; kept: readonly Kept[] },
-): Backup[] {
+export function findRestorations(state: State, { removals, kept, freed }: Freeing): Backup[] {
   const backups = unownedBackups(state)
   if (backups.size === 0) return []
   const free = [
-    ...removals.filter(({ live }) => live.type !== 'directory').map(({ liveName }) => liveName),
+    ...removals
+      .filter(({ live, isUnowned }) => live.type !== 'directory' && !isUnowned)
+      .map(({ liveName }) => liveName),
     ...kept.filter(({ reason }) => reason === 'missing').map(({ entry }) => liveNameOf(state.root, entry.name)),
+    ...freed.filter((name) => isFree(state.root, name)),
   ]
   return free.map((name) => name !== undefined && backups.get(name)).filter((backup) => typeof backup === 'object')
+}
+
+/** Whether nothing has a name, in a directory that is there. */
+function isFree(root: Root, name: Name): boolean {
+  return root.findDirectory(parentName(name))?.name === parentName(name) && root.find(name) === undefined
 }
 
 function liveNameOf(root: Root, name: Name): Name | undefined {

@@ -5,6 +5,8 @@
 import { createRequire } from 'node:module'
 import type { FileSystemAdapter } from 'fast-glob'
 import { baseName, type FileType, joinName, type Kernel, type Name, parentName, toName } from '../sys/index.ts'
+import { compileMask } from './mask.ts'
+import { nameMatcher } from './ownership.ts'
 import type { Root } from './root.ts'
 
 /** Glob patterns as fast-glob has them: `*`, `**`, `?`, classes, braces; names that begin with a dot match too. */
@@ -35,6 +37,17 @@ export function selectNames(tree: Root, { include, exclude }: SelectionOptions):
   const selected = new Set<Name>()
   for (const name of found) for (let at = name; at !== ''; at = parentName(at)) selected.add(at)
   return selected
+}
+
+/** Whether single names are selected, and not masked: of what an image has no object of. */
+export function nameSelector({ include, exclude, installMask }: SelectionOptions): (name: Name) => boolean {
+  const includes = include === undefined ? () => true : nameMatcher(include)
+  const excludes = nameMatcher(exclude ?? [])
+  const mask = installMask?.length ? compileMask(installMask) : undefined
+  return (name) => {
+    for (let at = name; at !== ''; at = parentName(at)) if (excludes(at)) return false
+    return includes(name) && mask?.leavesOut(name, false) !== true
+  }
 }
 
 /** What fast-glob takes for the image's path: it only ever comes back to the adapter. */

@@ -15,6 +15,7 @@ import {
 } from '../sys/index.ts'
 import type { EntryFacts } from './entry.ts'
 import { CorruptImageError, InvalidArgumentError } from './errors.ts'
+import { withoutGone } from './hardLinks.ts'
 import { compileMask, type InstallMask } from './mask.ts'
 import { withoutMasked } from './maskedEntries.ts'
 import { Root } from './root.ts'
@@ -40,6 +41,8 @@ export interface TreeOrigin {
   readonly digestOf?: (name: Name) => string | undefined
   /** Names of files that the package itself calls configuration. */
   readonly configFiles?: ReadonlySet<Name>
+  /** Entries that something else of the same call hides. */
+  readonly isHidden?: (entry: EntryFacts) => boolean
 }
 
 /** An open directory tree. */
@@ -54,6 +57,7 @@ export class TreeImage {
   readonly #selected: ReadonlySet<Name> | undefined
   readonly #mask: InstallMask | undefined
   readonly #leftOut = new Set<Name>()
+  readonly #isHidden: TreeOrigin['isHidden']
   /** Names by inode, of objects that have several. */
   readonly #firstNames = new Map<string, Name>()
 
@@ -67,6 +71,7 @@ export class TreeImage {
     this.mode = origin.mode ?? 'copy'
     this.digestOf = origin.digestOf ?? (() => undefined)
     this.configFiles = origin.configFiles ?? new Set()
+    this.#isHidden = origin.isHidden
     this.#tree = new Root(kernel, path)
     this.#selected = selectNames(this.#tree, selection)
     this.#mask = selection.installMask?.length ? compileMask(selection.installMask) : undefined
@@ -75,6 +80,11 @@ export class TreeImage {
   /** The open directory and the name in it, of an entry. Valid until 64 other directories were asked for. */
   place(name: Name): Place {
     return { directory: this.#tree.directory(parentName(name)).fd, name: baseName(name) }
+  }
+
+  /** What the image has under a name, without following its last component. */
+  find(name: Name): Stat | undefined {
+    return this.#tree.find(name)
   }
 
   /** Its top directory, open as long as the image is. */
@@ -89,7 +99,7 @@ export class TreeImage {
 
   /** All entries, in byte order of their names: a directory before what is in it. */
   *entries(): Generator<TreeEntry> {
-    const all = this.#below('')
+    const all = this.#isHidden === undefined ? this.#below('') : withoutGone(this.#below(''), this.#isHidden)
     yield* this.#mask === undefined ? all : withoutMasked(all, this.#mask, (name) => void this.#leftOut.add(name))
   }
 
@@ -145,7 +155,8 @@ export class TreeImage {
   }
 }
 
-function describe(name: Name, stat: Stat, target: Name | undefined, linkTo: Name | undefined): TreeEntry {
+/** A live object's facts. */
+export function describe(name: Name, stat: Stat, target: Name | undefined, linkTo: Name | undefined): TreeEntry {
   const isDevice = stat.type === 'character' || stat.type === 'block'
   return {
     name,

@@ -65,9 +65,8 @@ function prepare(engine: EngineContext, session: Session, options: UnmergeOption
 
 function planRemoval({ engine, session, options, meter, packages }: Unmerging, owners: Owners): Changes {
   const { state, root } = session
-  const recorded = packages.flatMap((packageName) =>
-    state.record(packageName).entries.map((entry) => ({ packageName, entry })),
-  )
+  const records = packages.map((packageName) => state.record(packageName))
+  const recorded = records.flatMap(({ packageName, entries }) => entries.map((entry) => ({ packageName, entry })))
   meter.enter('plan')
   meter.expect(recorded.length)
   const found = findObsolete({ root, owners }, new Set(packages), recorded, () => false)
@@ -83,7 +82,7 @@ function planRemoval({ engine, session, options, meter, packages }: Unmerging, o
   })
   const config: ConfigPlan = { saves: settled.saves, ...leftOf(readLeft(state), settled.left, recorded, purge) }
   const entries = packages.map((packageName) => ({ packageName, entries: [] }))
-  const restorations = findRestorations(state, { removals, kept })
+  const restorations = findRestorations(state, { removals, kept, freed: records.flatMap(({ erased }) => erased ?? []) })
   const plan: Changes = { packages: entries, removals, kept, config, restorations }
   const problems = new Problems()
   findObstacles(session, plan, problems)

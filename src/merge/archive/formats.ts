@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../errors.ts'
 import { apkFormat } from '../formats/apkFormat.ts'
 import { gpkgFormat } from '../formats/gpkgFormat.ts'
 import { ociFormat } from '../formats/ociImage.ts'
+import { ociLayerFormat } from '../formats/ociLayer.ts'
 import { pacmanFormat } from '../formats/pacmanFormat.ts'
 import { rpmFormat } from '../formats/rpmFormat.ts'
 import { xpakFormat } from '../formats/xpakFormat.ts'
@@ -24,6 +25,7 @@ export const formats: readonly Format[] = [
   gpkgFormat,
   xpakFormat,
   ociFormat,
+  ociLayerFormat,
   npmFormat,
   tarFormat,
 ]

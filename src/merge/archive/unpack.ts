@@ -3,7 +3,7 @@
 import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
 import { type CancelFlag, isSyscallError, type Kernel, type Name, toName } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
-import { NoSpaceError } from '../errors.ts'
+import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
@@ -96,6 +96,8 @@ async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       stripComponents: options.stripComponents ?? archive.format.stripComponents ?? 0,
     })
     for await (const member of archive.members()) await unpacker.add(member)
+    if (archive.facts.whiteouts !== undefined && options.stripComponents)
+      throw new InvalidArgumentError("the names of a container's layer are the root's: none of their components goes")
     manifest?.finish()
     unpacker.finish()
     return { facts: archive.facts, digests: unpacker.digests }

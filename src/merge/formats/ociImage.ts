@@ -5,7 +5,7 @@
 // everything that lower layers have in it. Neither ever reaches beyond the image.
 
 import { createHash, type Hash } from 'node:crypto'
-import { baseName, joinName, type Name, parentName } from '../../sys/index.ts'
+import { type Name, parentName } from '../../sys/index.ts'
 import { ByteSource } from '../archive/byteSource.ts'
 import { decompressed } from '../archive/decompression.ts'
 import type { Archive, Format, PackageFacts, Reading } from '../archive/format.ts'
@@ -15,6 +15,7 @@ import { readTar } from '../archive/tarReader.ts'
 import { UnsafeEntryError } from '../errors.ts'
 import { type Blobs, openBlobs } from './ociBlobs.ts'
 import { type Layer, layersOf } from './ociManifest.ts'
+import { whiteoutOf } from './ociWhiteouts.ts'
 
 /**
  * The OCI's image layout, as a directory or a tar, and what `docker save` writes.
@@ -30,11 +31,6 @@ export const ociFormat: Format = {
     throw source.corrupt('a container image is opened by its path')
   },
 }
-
-const whiteout = '.wh.'
-const opaque = '.wh..wh..opq'
-/** What aufs kept for itself begins so. */
-const reserved = '.wh..wh.'
 
 /** A container image that is being read. */
 export interface OciImage extends Archive {
@@ -150,17 +146,10 @@ class LayeredTree {
       throw new UnsafeEntryError(member.path, `is more than the ${this.#mostMembers} members that are allowed`)
     }
     const name = memberName(member.path, 0)
-    const base = baseName(name)
-    if (base === opaque) this.#removeBelow(parentName(name))
-    else if (base.startsWith(reserved)) return
-    else if (base.startsWith(whiteout)) this.#whiteOut(member, joinName(parentName(name), base.slice(whiteout.length)))
-    else this.#put(name, this.#originOf(member, place))
-  }
-
-  #whiteOut(member: Member, name: Name): void {
-    const target = baseName(name)
-    if (target === '' || target === '.' || target === '..') throw new UnsafeEntryError(member.path, 'is no whiteout')
-    this.#remove(name)
+    const whiteout = whiteoutOf(name)
+    if (whiteout === undefined) this.#put(name, this.#originOf(member, place))
+    else if (whiteout.kind === 'opaque') this.#removeBelow(whiteout.name)
+    else if (whiteout.kind === 'name') this.#remove(whiteout.name)
   }
 
   /** A hard link is the object that its target is by now, in whichever layer that came. */

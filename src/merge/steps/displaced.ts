@@ -1,7 +1,18 @@
 // What a step displaced: compared with what the plan saw, and removed after `final`.
 
-import type { Place } from '../../movefile/index.ts'
-import { displayName, isSyscallError, joinName, magics, type Name, type Stat } from '../../sys/index.ts'
+import { type Place, withDescriptor } from '../../movefile/index.ts'
+import {
+  displayName,
+  isSyscallError,
+  joinName,
+  type Kernel,
+  magics,
+  type Name,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  type Stat,
+} from '../../sys/index.ts'
 import { RootChangedError } from '../errors.ts'
 import { listMembers } from '../members.ts'
 import { harmless, removeListed, removeObject, takeOffPrivileges } from '../removal.ts'
@@ -89,6 +100,12 @@ export function removeDisplaced(context: StepContext, step: DisplacingStep): voi
   }
 }
 
+/** Nobody else reaches the privileged files in a directory that is kept; its mode comes back with its name. */
+function closeToOthers(kernel: Kernel, { directory, name }: Place): void {
+  const fd = kernel.openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  withDescriptor(kernel, fd, () => kernel.fchmod(fd, 0o700))
+}
+
 /** It goes into the transaction's backup; where that is on another file system, it stays under a name that says so. */
 function keepDisplaced(
   context: StepContext,
@@ -96,7 +113,8 @@ function keepDisplaced(
   { place, stat }: { place: Place; stat: Stat },
 ): void {
   const { kernel, id, findDirectory } = context
-  if (!step.keepsSetId) takeOffPrivileges(kernel, place.directory, place.name, stat)
+  if (stat.type === 'directory') closeToOthers(kernel, place)
+  else if (!step.keepsSetId) takeOffPrivileges(kernel, place.directory, place.name, stat)
   const backups = findDirectory(step.backups ?? step.directory)
   const beside = context.directory(step.directory)
   const kept = keptName(step.staging)

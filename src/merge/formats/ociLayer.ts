@@ -1,0 +1,45 @@
+// One layer of a container image as a package of its own: what it takes away is taken away in the root.
+
+import type { Name } from '../../sys/index.ts'
+import type { ByteSource } from '../archive/byteSource.ts'
+import type { Archive, Format, PackageFacts, Reading } from '../archive/format.ts'
+import type { Member } from '../archive/member.ts'
+import { memberName } from '../archive/memberName.ts'
+import { readTar } from '../archive/tarReader.ts'
+import { UnsafeEntryError } from '../errors.ts'
+import { whiteoutOf } from './ociWhiteouts.ts'
+
+/** A layer's tar, compressed or not. It has to be named: in any other tar a whiteout is a file like others. */
+export const ociLayerFormat: Format = {
+  name: 'oci-layer',
+  reads: 'plain',
+  recognises: () => false,
+  open: (source: ByteSource, reading: Reading) => new LayerArchive(source, reading),
+}
+
+class LayerArchive implements Archive {
+  readonly #source: ByteSource
+  readonly #reading: Reading
+  readonly #whiteouts = { names: new Set<Name>(), opaque: new Set<Name>() }
+
+  constructor(source: ByteSource, reading: Reading) {
+    this.#source = source
+    this.#reading = reading
+  }
+
+  get facts(): PackageFacts {
+    return { whiteouts: this.#whiteouts }
+  }
+
+  async *members(): AsyncGenerator<Member> {
+    const { names, opaque } = this.#whiteouts
+    const { limits } = this.#reading
+    for await (const member of readTar(this.#source, { ...this.#reading, headerBytes: limits.headerBytes })) {
+      const whiteout = whiteoutOf(memberName(member.path, 0))
+      if (whiteout === undefined) yield member
+      else if (whiteout.kind !== 'nothing') (whiteout.kind === 'opaque' ? opaque : names).add(whiteout.name)
+      if (names.size + opaque.size > limits.members)
+        throw new UnsafeEntryError(member.path, `is more than the ${limits.members} members that are allowed`)
+    }
+  }
+}
