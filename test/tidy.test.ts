@@ -130,6 +130,14 @@ describe('the rules of the house', () => {
     assert.deepEqual(wrong, [])
   })
 
+  it('the table of engines stands above the layers: only what runs engines imports it', () => {
+    const importing = code.filter((file) => importsOf(file).some((target) => /(^|\/)engines\.ts$/.test(target)))
+    assert.deepEqual(
+      importing.map(({ path }) => path),
+      ['src/engineWorker.ts'],
+    )
+  })
+
   it('a package is imported only where it belongs, and only packages that are known', () => {
     const wrong = code.flatMap((file) =>
       importsOf(file)

@@ -33,8 +33,7 @@ function usesRoot(wanted: string | undefined): boolean {
 /** The engine's thread starts while this one reads the command line. */
 function prepareEngine(wanted: string | undefined, args: readonly string[]): void {
   if (!usesRoot(wanted) || args.includes('--help') || args.includes('-h')) return
-  const engine = import.meta.url.replace(/cli\/main\.(js|ts)$/, 'merge/engine.$1')
-  void import('../sys/engineThread.ts').then(({ prepareThread }) => prepareThread(new URL(engine)))
+  void import('../sys/engineThread.ts').then(({ prepareThread }) => prepareThread('mergeImages'))
 }
 
 async function main(): Promise<void> {

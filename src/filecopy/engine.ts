@@ -47,7 +47,7 @@ export function copyFile(
 ): Promise<CopyReport> {
   const { signal, onProgress, ...rest } = options
   const argument: NamesArgument = { names: [sourceOf(source), toName(target)], options: rest }
-  return callEngine<CopyReport>(here, 'copyNamedEngine', argument, engineOptions(signal, onProgress))
+  return callEngine<CopyReport>('copyNamedEngine', argument, engineOptions(signal, onProgress))
 }
 
 /**
@@ -90,8 +90,6 @@ export function copyRange(
   return copyDescriptors({ source, target, range }, options)
 }
 
-const here = new URL(import.meta.url)
-
 interface NamesArgument {
   readonly names: readonly [Name | Fd, Name]
   readonly options: NamedCopyOptions
@@ -109,7 +107,7 @@ function copyDescriptors(
   { signal, onProgress, ...options }: CopyDescriptorsOptions,
 ): Promise<CopyReport> {
   const argument: DescriptorsArgument = { ...ends, options }
-  return callEngine<CopyReport>(here, 'copyDescriptorsEngine', argument, engineOptions(signal, onProgress))
+  return callEngine<CopyReport>('copyDescriptorsEngine', argument, engineOptions(signal, onProgress))
 }
 
 /** For callEngine only. */

@@ -252,8 +252,6 @@ export function resolveUpdate(options: ResolveUpdateOptions): Promise<ResolvedUp
   return call('resolveUpdate', options)
 }
 
-// The compiled module beside this one; only relative imports are rewritten by the compiler, URLs are not.
-const engine = new URL(import.meta.url.endsWith('.ts') ? './engine.ts' : './engine.js', import.meta.url)
 function call<Result>(name: string, given: object): Promise<Result> {
   const { signal, onProgress, approve, ...options } = given as Watching & Approving
   const watching = {
@@ -261,7 +259,7 @@ function call<Result>(name: string, given: object): Promise<Result> {
     ...(approve && { onQuestion: (question: unknown) => approve(decodePlan(question as EncodedPlan)) }),
     onProgress: tellingPhases(name, onProgress),
   }
-  return callEngine<Result>(engine, name, options, { ...watching, errors: threadErrors })
+  return callEngine<Result>(name, options, { ...watching, errors: threadErrors })
 }
 
 function decodePlan({ steps, ...counts }: EncodedPlan): MergePlan {

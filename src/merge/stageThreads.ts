@@ -79,9 +79,7 @@ export class StageThreads {
 
   #start(): void {
     const { engine, jobs } = this.#input
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const module = new URL(`./stageShare.${extension}`, import.meta.url)
-    const work = { module, name: 'stageShare', cancel: engine.cancel, errors: threadErrors }
+    const work = { name: 'stageShare', cancel: engine.cancel, errors: threadErrors }
     this.#shares ??= new EngineShares(work, jobs - 1)
   }
 

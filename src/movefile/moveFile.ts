@@ -72,18 +72,13 @@ export async function copyTree(
           filterError = { reason }
         })
   try {
-    return await callEngine<MoveReport>(
-      new URL(import.meta.url),
-      'copyInThread',
-      requestOf(source, target, options, { memory }),
-      {
-        ...threadOptions(options),
-        onProgress: (message) => {
-          if (isQuestion(message)) void answer?.(message)
-          else options.onProgress?.(message as MoveProgress)
-        },
+    return await callEngine<MoveReport>('copyInThread', requestOf(source, target, options, { memory }), {
+      ...threadOptions(options),
+      onProgress: (message) => {
+        if (isQuestion(message)) void answer?.(message)
+        else options.onProgress?.(message as MoveProgress)
       },
-    )
+    })
   } catch (error) {
     throw filterError === undefined ? error : filterError.reason
   }
@@ -101,7 +96,7 @@ function callMove(
 ): Promise<MoveReport> {
   const candidates = options.hardlinkCandidates?.map(toName) ?? []
   const request = requestOf(source, target, options, { candidates, ...more })
-  return callEngine(new URL(import.meta.url), 'moveInThread', request, threadOptions(options))
+  return callEngine('moveInThread', request, threadOptions(options))
 }
 
 /** In the thread: moves. */

@@ -55,7 +55,7 @@ export async function moveFiles(
   options: MoveFilesOptions = {},
 ): Promise<MovedFile[]> {
   const request = { ...requestOf('', directory, options, {}), sources: sources.map(toName) }
-  const engine = callEngine<Answer[]>(new URL(import.meta.url), 'moveManyInThread', request, threadOptions(options))
+  const engine = callEngine<Answer[]>('moveManyInThread', request, threadOptions(options))
   return (await engine).map((answer) =>
     'report' in answer
       ? { status: 'fulfilled', value: answer.report }

@@ -1,7 +1,14 @@
 // What moves and copies are asked for, on their way to the engine's thread: options in, a mover out.
 
 import { type CopyOptions, NoMethodError, SameFileError, SourceChangedError } from '../filecopy/index.ts'
-import { type callEngine, type EngineContext, type ErrorClass, type FileType, type Name, toName } from '../sys/index.ts'
+import {
+  type EngineContext,
+  type EngineOptions,
+  type ErrorClass,
+  type FileType,
+  type Name,
+  toName,
+} from '../sys/index.ts'
 import type { Durability } from './durability.ts'
 import {
   MountPointError,
@@ -65,7 +72,7 @@ export const errors: readonly ErrorClass[] = [
 ]
 
 /** What a call of the engine takes from the options of a move. */
-export function threadOptions({ signal, onProgress }: PlaceOptions): Parameters<typeof callEngine>[3] {
+export function threadOptions({ signal, onProgress }: PlaceOptions): EngineOptions {
   return {
     errors,
     ...(signal === undefined ? {} : { signal }),

@@ -4,10 +4,11 @@
 // Their answers come through message ports, which can be read without an event loop; one that has not begun when the
 // work is over is not waited for.
 
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { CancelFlag } from './cancel.ts'
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
-import type { EngineCall, EngineMessage } from './engineThread.ts'
+import type { EngineCall, EngineMessage } from './engineMessages.ts'
+import { engineWorker, startWorker } from './engineWorker.ts'
 
 /** States of a share, in shared memory. */
 const state = { waiting: 0, begun: 1, tooLate: 2 }
@@ -16,8 +17,7 @@ const lookAgainMs = 100
 
 /** What a share is asked. */
 export interface SharedWork {
-  /** The URL of a compiled module, and the engine function in it. */
-  readonly module: URL
+  /** The engine's. */
   readonly name: string
   readonly cancel: CancelFlag
   /** Classes of errors that keep their class on the way here. */
@@ -38,9 +38,8 @@ export class EngineShares {
   /** Starts threads; they do not keep the process alive. */
   constructor(work: SharedWork, count: number) {
     this.#work = work
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
     this.#shares = Array.from({ length: count }, () => {
-      const thread = new Worker(new URL(`./engineWorker.${extension}`, import.meta.url), { execArgv: [] })
+      const thread = startWorker(engineWorker, work.name)
       thread.unref()
       thread.on('error', () => {}) // what it has to say comes through its port
       return { thread, current: undefined }
@@ -49,13 +48,12 @@ export class EngineShares {
 
   /** Gives every thread the same argument. */
   begin(argument: unknown): void {
-    const { module, name, cancel } = this.#work
+    const { name, cancel } = this.#work
     for (const share of this.#shares) {
       const { port1, port2 } = new MessageChannel()
       const shared = new SharedArrayBuffer(4)
       share.current = { port: port1, state: new Int32Array(shared) }
       const call: EngineCall = {
-        module: module.href,
         name,
         argument,
         cancel: cancel.shared,

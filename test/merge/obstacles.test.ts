@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImages } from '../../src/merge/engine.ts'
 import {
   CollisionError,
   ImmutableError,
@@ -17,6 +16,7 @@ import {
 import { linuxKernel, SyscallError } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { wrapKernel } from '../support/kernelDoubles.ts'
+import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'

@@ -6,7 +6,6 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { listPackages, mergeImages, recoverRootNow } from '../../src/merge/engine.ts'
 import { LockedError, RecoveryPendingError } from '../../src/merge/errors.ts'
 import {
   AT_FDCWD,
@@ -19,6 +18,7 @@ import {
   SyscallError,
 } from '../../src/sys/index.ts'
 import { crashAt, wrapKernel } from '../support/kernelDoubles.ts'
+import { listPackages, mergeImages, recoverRootNow } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'

@@ -3,10 +3,10 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImages, recoverRootNow, resolveUpdate, unmergePackages } from '../../src/merge/engine.ts'
 import type { MergeOptions } from '../../src/merge/options.ts'
 import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
 import { trackDescriptors } from '../support/kernelDoubles.ts'
+import { mergeImages, recoverRootNow, resolveUpdate, unmergePackages } from '../support/operations.ts'
 import { type Snapshot, snapshot } from '../support/snapshot.ts'
 
 /** The engine's context for a call in place. */

@@ -16,9 +16,9 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { listEntries, mergeImages, unmergePackages, verifyPackages } from '../../src/merge/engine.ts'
 import { CollisionError, UnknownPackageError } from '../../src/merge/errors.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
+import { listEntries, mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { contextOf } from './scenarios.ts'
 

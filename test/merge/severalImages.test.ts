@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { mergeImages } from '../../src/merge/engine.ts'
 import {
   CollisionError,
   CorruptImageError,
@@ -16,6 +15,7 @@ import {
 import { linuxKernel } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { wrapKernel } from '../support/kernelDoubles.ts'
+import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'

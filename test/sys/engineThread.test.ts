@@ -2,23 +2,25 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { setMaxListeners } from 'node:events'
 import { types } from 'node:util'
-import { callEngine, SyscallError } from '../../src/sys/index.ts'
+import { EngineThreads } from '../../src/sys/engineThreads.ts'
+import { SyscallError } from '../../src/sys/index.ts'
 import { WindowBroken } from '../support/engines.ts'
 
-const engines = new URL('../support/engines.js', import.meta.url)
+const worker = new URL('../support/engineWorker.js', import.meta.url)
+const threads = new EngineThreads(worker)
 
-describe('callEngine()', () => {
+describe('EngineThreads', () => {
   it('passes the argument in and the result out', async () => {
     const argument = { text: 'é', list: [1, 2n, undefined], bytes: new Uint8Array([1, 2]) }
-    assert.deepEqual(await callEngine(engines, 'echo', argument), argument)
+    assert.deepEqual(await threads.call('echo', argument), argument)
   })
 
   it('passes bytes as Uint8Array, which make a name', async () => {
-    assert.equal(await callEngine(engines, 'nameOf', Buffer.from([0x61, 0xff])), 'a\xff')
+    assert.equal(await threads.call('nameOf', Buffer.from([0x61, 0xff])), 'a\xff')
   })
 
   it('keeps class, fields, cause and stack of an error', async () => {
-    const error = await callEngine(engines, 'breakWindow', undefined, { errors: [WindowBroken] }).catch((e) => e)
+    const error = await threads.call('breakWindow', undefined, { errors: [WindowBroken] }).catch((e) => e)
     assert.ok(error instanceof WindowBroken)
     assert.ok(types.isNativeError(error))
     assert.equal(error.message, '2 panes')
@@ -33,14 +35,14 @@ describe('callEngine()', () => {
   })
 
   it('keeps the code and the name of an error whose class was not given', async () => {
-    await assert.rejects(callEngine(engines, 'breakWindow', undefined), {
+    await assert.rejects(threads.call('breakWindow', undefined), {
       name: 'WindowBroken',
       code: 'ERR_ROOTMERGE_WINDOW_BROKEN',
     })
   })
 
   it('keeps what the kernel refused', async () => {
-    const error = await callEngine(engines, 'openMissing', '/nowhere/at/all').catch((e) => e)
+    const error = await threads.call('openMissing', '/nowhere/at/all').catch((e) => e)
     assert.ok(error instanceof SyscallError)
     assert.equal(error.code, 'ENOENT')
     assert.equal(error.errno, -2)
@@ -49,45 +51,46 @@ describe('callEngine()', () => {
   })
 
   it('rejects when the engine throws a text, returns a function, or is not there', async () => {
-    await assert.rejects(callEngine(engines, 'throwText', undefined), { message: 'a text' })
-    await assert.rejects(callEngine(engines, 'returnFunction', undefined), { name: 'DataCloneError' })
-    await assert.rejects(callEngine(engines, 'notThere', undefined), TypeError)
+    await assert.rejects(threads.call('throwText', undefined), { message: 'a text' })
+    await assert.rejects(threads.call('returnFunction', undefined), { name: 'DataCloneError' })
+    for (const name of ['exportedNowhere', 'inNoTable'])
+      await assert.rejects(threads.call(name, undefined), { name: 'TypeError', message: `there is no engine ${name}` })
   })
 
   it('leaves the event loop free', async () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)
-    await callEngine(engines, 'waitFor', 300)
+    await threads.call('waitFor', 300)
     clearInterval(timer)
     assert.ok(ticks > 10, `${ticks} ticks`)
   })
 
   it('passes progress in order', async () => {
     const seen: unknown[] = []
-    await callEngine(engines, 'reportTwice', undefined, { onProgress: (progress) => seen.push(progress) })
+    await threads.call('reportTwice', undefined, { onProgress: (progress) => seen.push(progress) })
     assert.deepEqual(seen, [{ done: 1 }, { done: 2 }])
   })
 
   it("rejects with the signal's reason when it is aborted before the start", async () => {
     const reason = new Error('no longer wanted')
-    await assert.rejects(callEngine(engines, 'echo', 1, { signal: AbortSignal.abort(reason) }), reason)
+    await assert.rejects(threads.call('echo', 1, { signal: AbortSignal.abort(reason) }), reason)
   })
 
   it("rejects with the signal's reason when it is aborted while the engine runs", async () => {
     const controller = new AbortController()
     const onProgress = () => controller.abort()
-    const call = callEngine(engines, 'waitFor', 30_000, { signal: controller.signal, onProgress })
+    const call = threads.call('waitFor', 30_000, { signal: controller.signal, onProgress })
     await assert.rejects(call, { name: 'AbortError' })
-    assert.equal(await callEngine(engines, 'echo', 'again'), 'again')
+    assert.equal(await threads.call('echo', 'again'), 'again')
   })
 
   it('rejects a call that is aborted while it waits for a thread', async () => {
     const all = new AbortController()
     setMaxListeners(0, all.signal)
-    const busy = Array.from({ length: 64 }, () => callEngine(engines, 'waitFor', 30_000, { signal: all.signal }))
+    const busy = Array.from({ length: 64 }, () => threads.call('waitFor', 30_000, { signal: all.signal }))
     const settled = Promise.allSettled(busy)
     const one = new AbortController()
-    const late = callEngine(engines, 'echo', 1, { signal: one.signal })
+    const late = threads.call('echo', 1, { signal: one.signal })
     one.abort(new Error('too late'))
     await assert.rejects(late, { message: 'too late' })
     all.abort()
@@ -95,7 +98,7 @@ describe('callEngine()', () => {
   })
 
   it('answers many overlapping calls', async () => {
-    const calls = Array.from({ length: 200 }, (_, n) => callEngine(engines, 'echo', n))
+    const calls = Array.from({ length: 200 }, (_, n) => threads.call('echo', n))
     assert.deepEqual(
       await Promise.all(calls),
       calls.map((_, n) => n),
@@ -103,16 +106,16 @@ describe('callEngine()', () => {
   })
 
   it('rejects when the thread ends, and goes on with another', async () => {
-    await assert.rejects(callEngine(engines, 'exit', undefined), /ended without an answer/)
-    assert.equal(await callEngine(engines, 'echo', 'alive'), 'alive')
+    await assert.rejects(threads.call('exit', undefined), /ended without an answer/)
+    assert.equal(await threads.call('echo', 'alive'), 'alive')
   })
 
   it('lets the process end by itself', () => {
-    const sys = new URL('../../src/sys/index.js', import.meta.url)
+    const module = new URL('../../src/sys/engineThreads.js', import.meta.url)
     const program = `
-      const { callEngine } = await import(${JSON.stringify(sys.href)})
-      const engines = new URL(${JSON.stringify(engines.href)})
-      console.log(await callEngine(engines, 'waitFor', 50), await callEngine(engines, 'echo', 'done'))`
+      const { EngineThreads } = await import(${JSON.stringify(module.href)})
+      const threads = new EngineThreads(new URL(${JSON.stringify(worker.href)}))
+      console.log(await threads.call('waitFor', 50), await threads.call('echo', 'done'))`
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 })
     assert.equal(child.stdout.toString(), 'waited done\n', child.stderr.toString())
     assert.equal(child.status, 0)

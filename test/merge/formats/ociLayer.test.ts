@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { mergeImages } from '../../../src/merge/engine.ts'
 import { RecoveryPendingError } from '../../../src/merge/errors.ts'
 import {
   CollisionError,
@@ -17,6 +16,7 @@ import {
 } from '../../../src/merge/index.ts'
 import { itOnEach } from '../../support/filesystems.ts'
 import { crashAt, failNth } from '../../support/kernelDoubles.ts'
+import { mergeImages } from '../../support/operations.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
 import { type TarMember, tarOf } from '../../support/specPackages.ts'
