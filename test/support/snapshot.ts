@@ -13,7 +13,7 @@ export interface SnapshotOptions {
   readonly directoryTimes?: boolean
 }
 
-/** Type, mode, owner, mtime, size, bytes, target, and which names share an inode, of everything below `top`. */
+/** Type (of a device with its number), mode, owner, mtime, size, bytes, target, and which names share an inode, of everything below `top`. */
 export function snapshot(top: string, { without = [], directoryTimes = true }: SnapshotOptions = {}): Snapshot {
   const found = new Map<string, string>()
   const firstNames = new Map<bigint, string>()
@@ -45,7 +45,9 @@ function typeOf(stat: fs.BigIntStats): string {
   if (stat.isDirectory()) return 'directory'
   if (stat.isSymbolicLink()) return 'symlink'
   if (stat.isFIFO()) return 'fifo'
-  return 'other'
+  if (stat.isCharacterDevice()) return `character ${stat.rdev}`
+  if (stat.isBlockDevice()) return `block ${stat.rdev}`
+  return 'socket'
 }
 
 /** The names in which two snapshots differ, each with both lines; [] when they are equal. */
