@@ -7,6 +7,7 @@ export const engines: EngineTable = {
   copyDescriptorsEngine: () => import('./filecopy/engine.ts'),
   copyInThread: () => import('./movefile/moveFile.ts'),
   copyNamedEngine: () => import('./filecopy/engine.ts'),
+  decodeShare: () => import('./merge/archive/decodingShare.ts'),
   diffUpdate: () => import('./merge/config/inspectUpdates.ts'),
   exportRecord: () => import('./merge/exportRecord.ts'),
   findOwners: () => import('./merge/inspectEngine.ts'),

@@ -69,20 +69,20 @@ export interface ImageTree {
  *
  * @throws {CorruptImageError} @throws {UnsafeEntryError} of archives, before `use` is called
  */
-export async function withTrees<T>(
+export function withTrees<T>(
   engine: EngineContext,
   options: MergeOptions,
   access: Access,
   use: (trees: readonly ImageTree[]) => T,
-): Promise<T> {
+): T {
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
   const archives = images.filter((image) => isArchive(engine.kernel, image))
   if (archives.length === 0) return use(images)
   const spool = openSpool(engine.kernel, options, access)
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
-    for (const archive of archives) unpacked.set(archive.options, await unpackImage(engine, options, spool, archive))
-    return await use(
+    for (const archive of archives) unpacked.set(archive.options, unpackImage(engine, options, spool, archive))
+    return use(
       images.map((image) => {
         const archive = unpacked.get(image.options)
         return archive === undefined ? image : { ...image, path: archive.path, unpacked: archive }

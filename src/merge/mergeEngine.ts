@@ -1,4 +1,4 @@
-// Merging, synchronous but for reading archives, for the engine's thread.
+// Merging, for the engine's thread.
 
 import type { EngineContext } from '../sys/engineThread.ts'
 import { toName } from '../sys/index.ts'
@@ -21,7 +21,7 @@ import { explained } from './space.ts'
 import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
-export function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
+export async function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
   return planned(engine, options, 'changing', (merging, plan, recovered) => {
     askApproval(engine, () => encodePlan(plan, options))
     return { ...describePlan(plan, options), ...commitPlan(merging, plan), ...(recovered && { recovered }) }
@@ -29,7 +29,7 @@ export function mergeImages(engine: EngineContext, options: MergeOptions): Promi
 }
 
 /** What mergeImages would do; nothing is written inside the root. */
-export function planImages(engine: EngineContext, options: MergeOptions): Promise<EncodedPlan> {
+export async function planImages(engine: EngineContext, options: MergeOptions): Promise<EncodedPlan> {
   return planned(engine, options, 'reading', (_, plan) => encodePlan(plan, options))
 }
 
@@ -49,12 +49,12 @@ export interface Merging {
 }
 
 /** Opens everything, plans, and goes on with a plan that nothing speaks against. */
-async function planned<T>(
+function planned<T>(
   engine: EngineContext,
   options: MergeOptions,
   access: Access,
   use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
-): Promise<T> {
+): T {
   const run = access === 'reading' ? reading : changing
   const inRoot = (trees: readonly ImageTree[]) =>
     run(engine, options, (session: Session, recovered?: RecoveryReport) =>
@@ -66,7 +66,7 @@ async function planned<T>(
       ),
     )
   try {
-    return await withTrees(engine, options, access, inRoot)
+    return withTrees(engine, options, access, inRoot)
   } catch (error) {
     throw explained(error, toName(options.root))
   }

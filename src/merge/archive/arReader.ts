@@ -17,11 +17,11 @@ export interface ArMember {
 }
 
 /** Reads the members of an ar archive. @throws {CorruptImageError} */
-export async function* readAr(source: ByteSource): AsyncGenerator<ArMember> {
-  const magic = await source.take(arMagic.length)
+export function* readAr(source: ByteSource): Generator<ArMember> {
+  const magic = source.take(arMagic.length)
   if (!magic.equals(arMagic)) throw source.corrupt('is no ar archive', { offset: 0 })
-  while ((await source.peek(1)).length > 0) {
-    const header = (await source.take(headerBytes)).toString('latin1')
+  while (source.peek(1).length > 0) {
+    const header = source.take(headerBytes).toString('latin1')
     // GNU's ar ends names by a slash, which dpkg does not.
     const name = header.slice(0, 16).trimEnd().replace(/\/$/, '')
     const size = Number(header.slice(48, 58).trimEnd())
@@ -29,7 +29,7 @@ export async function* readAr(source: ByteSource): AsyncGenerator<ArMember> {
       throw source.corrupt('no header of an ar archive is here', { offset: source.offset - headerBytes })
     const payload = source.within(size)
     yield { name, size, payload }
-    await payload.drain()
-    if (size % 2 === 1 && (await source.peek(1)).length > 0) await source.skip(1)
+    payload.drain()
+    if (size % 2 === 1 && source.peek(1).length > 0) source.skip(1)
   }
 }

@@ -12,7 +12,7 @@ import {
   POLLIN,
 } from '../../sys/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
-import { ChunkRing } from './byteSource.ts'
+import { ChunkRing, type FileChunks } from './byteSource.ts'
 
 /** The name that stands for standard input. */
 export const standardInput: Name = '-'
@@ -22,9 +22,12 @@ const chunkBytes = 256 * 1024
 const waitMilliseconds = 100
 
 /** An open archive, and how much of it was read. */
-export interface ArchiveFile extends Iterable<Buffer> {
-  /** Bytes that were read so far. */
+export interface ArchiveFile {
+  readonly chunks: Iterable<Buffer> | FileChunks
+  /** Bytes that were read, or passed over, so far. */
   readonly bytesRead: number
+  /** Bytes of a regular file; undefined where nobody knows how many come. */
+  readonly size: number | undefined
   close(): void
 }
 
@@ -34,11 +37,32 @@ export interface ArchiveFile extends Iterable<Buffer> {
  * @throws {InvalidArgumentError} when there is none
  */
 export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name): ArchiveFile {
-  const fd = path === standardInput ? 0 : openExisting(kernel, path, 'image')
-  const isPipe = ['fifo', 'socket', 'character'].includes(kernel.fstat(fd).type)
-  const ring = new ChunkRing(chunkBytes)
-  let bytesRead = 0
-  function* chunks(): Generator<Buffer> {
+  if (path === standardInput) return new StreamedArchive(kernel, cancel, 0, false)
+  const fd = openExisting(kernel, path, 'image')
+  if (kernel.fstat(fd).type === 'file') return new StoredArchive(kernel, cancel, fd)
+  return new StreamedArchive(kernel, cancel, fd, true)
+}
+
+/** What can be read once, from where its descriptor stands. */
+class StreamedArchive implements ArchiveFile {
+  readonly chunks: Iterable<Buffer>
+  readonly size = undefined
+  bytesRead = 0
+  readonly #kernel: Kernel
+  readonly #fd: Fd
+  readonly #isOurs: boolean
+
+  constructor(kernel: Kernel, cancel: CancelFlag, fd: Fd, isOurs: boolean) {
+    this.#kernel = kernel
+    this.#fd = fd
+    this.#isOurs = isOurs
+    this.chunks = this.#read(cancel)
+  }
+
+  *#read(cancel: CancelFlag): Generator<Buffer> {
+    const [kernel, fd] = [this.#kernel, this.#fd]
+    const isPipe = ['fifo', 'socket', 'character'].includes(kernel.fstat(fd).type)
+    const ring = new ChunkRing(chunkBytes)
     for (;;) {
       cancel.check()
       if (isPipe && kernel.poll([{ fd, events: POLLIN }], waitMilliseconds)[0] === 0) continue
@@ -46,19 +70,56 @@ export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name):
       const read = readSome(kernel, fd, chunk)
       if (read === undefined) continue
       if (read === 0) return
-      bytesRead += read
+      this.bytesRead += read
       yield chunk.subarray(0, read)
     }
   }
-  const iterator = chunks()
-  return {
-    [Symbol.iterator]: () => iterator,
-    get bytesRead() {
-      return bytesRead
-    },
-    close: () => {
-      if (fd !== 0) kernel.close(fd)
-    },
+
+  close(): void {
+    if (this.#isOurs) this.#kernel.close(this.#fd)
+  }
+}
+
+/** A file that is read from its beginning, and not where nobody wants its bytes. */
+class StoredArchive implements ArchiveFile, FileChunks, IterableIterator<Buffer> {
+  readonly chunks = this
+  readonly fd: Fd
+  readonly size: number
+  bytesRead = 0
+  readonly #kernel: Kernel
+  readonly #cancel: CancelFlag
+  readonly #ring = new ChunkRing(chunkBytes)
+
+  constructor(kernel: Kernel, cancel: CancelFlag, fd: Fd) {
+    this.#kernel = kernel
+    this.#cancel = cancel
+    this.fd = fd
+    this.size = kernel.fstat(fd).size
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<Buffer> {
+    this.#cancel.check()
+    const chunk = this.#ring.next()
+    const read = this.#kernel.pread(this.fd, chunk, this.bytesRead)
+    if (read === 0) return { done: true, value: undefined }
+    this.bytesRead += read
+    return { done: false, value: chunk.subarray(0, read) }
+  }
+
+  get remaining(): number {
+    return Math.max(0, this.size - this.bytesRead)
+  }
+
+  skip(count: number): void {
+    this.bytesRead += count
+  }
+
+  close(): void {
+    this.#kernel.close(this.fd)
   }
 }
 

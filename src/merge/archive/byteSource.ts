@@ -1,15 +1,25 @@
 // The bytes of an archive as they come: asked for by those who read them, never further ahead than one chunk.
 
-import type { Name } from '../../sys/index.ts'
+import type { Fd, Name } from '../../sys/index.ts'
 import { CorruptImageError } from '../errors.ts'
 
 const empty = Buffer.alloc(0)
+
+/** Chunks that lie in a file, one behind the other from its beginning: what nobody wants need not be read. */
+export interface FileChunks extends Iterable<Buffer> {
+  readonly fd: Fd
+  /** Bytes from the next chunk to the end. */
+  readonly remaining: number
+  /** Leaves out the next `count` bytes, `remaining` at most. */
+  skip(count: number): void
+}
 
 /** Bytes in order, from a file, a pipe, a decompressor, or the middle of another source. */
 export class ByteSource {
   /** What the image is called in messages. */
   readonly image: Name
-  readonly #chunks: AsyncIterator<Buffer> | Iterator<Buffer>
+  readonly #chunks: Iterator<Buffer>
+  readonly #file: FileChunks | undefined
   /** What has come and was not taken yet. */
   #rest: Buffer
   #offset: number
@@ -18,9 +28,10 @@ export class ByteSource {
    * @param chunks  each is valid until three more were asked for: whoever makes them may use their memory again
    * @param start   the offset that the first byte has in messages
    */
-  constructor(image: Name, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, start = 0, rest: Buffer = empty) {
+  constructor(image: Name, chunks: Iterable<Buffer> | FileChunks, start = 0, rest: Buffer = empty) {
     this.image = image
-    this.#chunks = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]()
+    this.#chunks = chunks[Symbol.iterator]()
+    this.#file = 'skip' in chunks ? chunks : undefined
     this.#offset = start
     this.#rest = rest
   }
@@ -30,36 +41,50 @@ export class ByteSource {
     return this.#offset
   }
 
+  /** The file that these bytes lie in, each at its offset; undefined where they come from elsewhere. */
+  get file(): Fd | undefined {
+    return this.#file?.fd
+  }
+
   /** The next bytes, which stay: `count` of them, or fewer where the source ends. Valid until more are asked for. */
-  async peek(count: number): Promise<Buffer> {
-    while (this.#rest.length < count && (await this.#more())) {}
+  peek(count: number): Buffer {
+    while (this.#rest.length < count && this.#more()) {}
     return this.#rest.subarray(0, count)
   }
 
   /** The next `count` bytes, in memory of their own. @throws {CorruptImageError} where the source ends before */
-  async take(count: number): Promise<Buffer> {
-    if (this.#rest.length < count && (await this.peek(count)).length < count) throw this.cutShort()
+  take(count: number): Buffer {
+    if (this.#rest.length < count && this.peek(count).length < count) throw this.cutShort()
     return Buffer.from(this.#shift(count))
   }
 
   /** Bytes that are at hand, `limit` at most, valid until the next are asked for; undefined at the end. */
-  async chunk(limit: number = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {
-    while (this.#rest.length === 0) if (!(await this.#more())) return undefined
+  chunk(limit: number = Number.POSITIVE_INFINITY): Buffer | undefined {
+    while (this.#rest.length === 0) if (!this.#more()) return undefined
     return this.#shift(Math.min(limit, this.#rest.length))
   }
 
   /** Takes `count` bytes that nobody wants. @throws {CorruptImageError} where the source ends before */
-  async skip(count: number): Promise<void> {
-    for (let left = count; left > 0; ) {
-      const chunk = await this.chunk(left)
+  skip(count: number): void {
+    let left = count - this.#shift(Math.min(count, this.#rest.length)).length
+    if (this.#file !== undefined) {
+      const skipped = Math.min(left, this.#file.remaining)
+      this.#file.skip(skipped)
+      this.#offset += skipped
+      if (skipped < left) throw this.cutShort()
+      return
+    }
+    while (left > 0) {
+      const chunk = this.chunk(left)
       if (chunk === undefined) throw this.cutShort()
       left -= chunk.length
     }
   }
 
-  /** Reads to the end what nobody took, so that whoever checks or counts the bytes sees all of them. */
-  async drain(): Promise<void> {
-    while ((await this.chunk()) !== undefined) {}
+  /** Goes to the end, so that whoever checks or counts the bytes on their way sees all of them. */
+  drain(): void {
+    if (this.#file !== undefined) this.skip(this.#rest.length + this.#file.remaining)
+    else while (this.chunk() !== undefined) {}
   }
 
   /** Gives back what was taken last, for whoever reads next. */
@@ -74,23 +99,23 @@ export class ByteSource {
    * It has to be drained before this one is read again.
    */
   within(length: number): ByteSource {
-    if (this.#rest.length < length) return new ByteSource(this.image, this.#bounded(length), this.#offset)
     const start = this.#offset
-    return new ByteSource(this.image, nothing, start, this.#shift(length))
+    const rest = this.#shift(Math.min(length, this.#rest.length))
+    return new ByteSource(this.image, this.#bounded(length - rest.length), start, rest)
   }
 
   /** The rest of the bytes, chunk by chunk. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+  *[Symbol.iterator](): Generator<Buffer> {
     for (;;) {
-      const chunk = await this.chunk()
+      const chunk = this.chunk()
       if (chunk === undefined) return
       yield chunk
     }
   }
 
   /** Lets go of what makes the bytes, such as a decompressor, before their end. */
-  async close(): Promise<void> {
-    await this.#chunks.return?.()
+  close(): void {
+    this.#chunks.return?.()
   }
 
   /** The error that says what is wrong with the bytes at this offset. */
@@ -105,13 +130,9 @@ export class ByteSource {
     return this.corrupt('the archive is cut short', { offset: this.#offset + this.#rest.length })
   }
 
-  async *#bounded(length: number): AsyncGenerator<Buffer> {
-    for (let left = length; left > 0; ) {
-      const chunk = await this.chunk(left)
-      if (chunk === undefined) throw this.cutShort()
-      left -= chunk.length
-      yield chunk
-    }
+  #bounded(length: number): Iterable<Buffer> | FileChunks {
+    if (this.#file !== undefined) return new FileWindow(this, length, this.#file.fd)
+    return length === 0 ? nothing : new Window(this, length)
   }
 
   #shift(count: number): Buffer {
@@ -121,8 +142,8 @@ export class ByteSource {
     return taken
   }
 
-  async #more(): Promise<boolean> {
-    const next = await this.#chunks.next()
+  #more(): boolean {
+    const next = this.#chunks.next()
     if (next.done === true) return false
     this.#rest = this.#rest.length === 0 ? next.value : Buffer.concat([this.#rest, next.value])
     return true
@@ -130,6 +151,45 @@ export class ByteSource {
 }
 
 const nothing: readonly Buffer[] = []
+
+/** Part of a source. */
+class Window implements IterableIterator<Buffer> {
+  protected readonly source: ByteSource
+  /** Bytes that are left. */
+  remaining: number
+
+  constructor(source: ByteSource, length: number) {
+    this.source = source
+    this.remaining = length
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<Buffer> {
+    if (this.remaining === 0) return { done: true, value: undefined }
+    const value = this.source.chunk(this.remaining)
+    if (value === undefined) throw this.source.cutShort()
+    this.remaining -= value.length
+    return { done: false, value }
+  }
+}
+
+/** Part of a source that lies in a file. */
+class FileWindow extends Window implements FileChunks {
+  readonly fd: Fd
+
+  constructor(source: ByteSource, length: number, fd: Fd) {
+    super(source, length)
+    this.fd = fd
+  }
+
+  skip(count: number): void {
+    this.source.skip(count)
+    this.remaining -= count
+  }
+}
 
 /** Memory for chunks, used again and again: each is valid until three more were asked for. */
 export class ChunkRing {

@@ -3,10 +3,9 @@
 import type { Name } from '../../sys/index.ts'
 import { arMagic, readAr } from './arReader.ts'
 import type { ByteSource } from './byteSource.ts'
-import { decompressed } from './decompression.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from './format.ts'
+import type { Format, Head, PackageFacts, Reading } from './format.ts'
 import type { Digest, Member } from './member.ts'
-import { readTar } from './tarReader.ts'
+import { PackageArchive } from './packageArchive.ts'
 
 /** Bytes that one file about a package may have; the largest list of checksums in Debian has six million. */
 const mostControlBytes = 64 * 1024 * 1024
@@ -20,57 +19,37 @@ export const debFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new DebArchive(source, reading),
 }
 
-class DebArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  async *members(): AsyncGenerator<Member> {
+class DebArchive extends PackageArchive {
+  *members(): Generator<Member> {
     const seen = new Set<string>()
-    for await (const { name, size, payload } of readAr(this.#source)) {
+    for (const { name, size, payload } of readAr(this.source)) {
       const [part = ''] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
-      if (part === 'debian-binary') await checkVersion(payload, size)
-      else if (part === 'control.tar') this.facts = await this.#readControl(payload)
+      if (part === 'debian-binary') checkVersion(payload, size)
+      else if (part === 'control.tar') this.facts = this.#readControl(payload)
       else if (part === 'data.tar') yield* this.#readData(payload, seen)
       seen.add(part)
     }
     for (const part of ['debian-binary', 'control.tar', 'data.tar'])
-      if (!seen.has(part)) throw this.#source.corrupt(`the package has no ${part}`)
+      if (!seen.has(part)) throw this.source.corrupt(`the package has no ${part}`)
   }
 
   /** The files, each with the md5 sum that the package promises of it; a conffile has none there. */
-  async *#readData(payload: ByteSource, seen: ReadonlySet<string>): AsyncGenerator<Member> {
+  *#readData(payload: ByteSource, seen: ReadonlySet<string>): Generator<Member> {
     if (!seen.has('control.tar')) throw payload.corrupt('data.tar comes before control.tar')
-    for await (const member of this.#readTar(payload)) {
+    for (const member of this.tarIn(payload)) {
       const isFile = member.type === 'file'
       const digest = isFile ? this.facts.digests?.get(member.path.replace(/^(\.?\/)+/, '')) : undefined
       yield digest === undefined ? member : { ...member, digest }
     }
   }
 
-  async *#readTar(payload: ByteSource): AsyncGenerator<Member> {
-    const plain = await decompressed(payload)
-    const { limits, concatenated, accounts } = this.#reading
-    try {
-      yield* readTar(plain, { headerBytes: limits.headerBytes, concatenated, accounts })
-      await plain.drain()
-    } finally {
-      await plain.close()
-    }
-  }
-
-  async #readControl(payload: ByteSource): Promise<PackageFacts> {
+  #readControl(payload: ByteSource): PackageFacts {
     const texts = new Map<Name, string>()
-    for await (const member of this.#readTar(payload)) {
+    for (const member of this.tarIn(payload)) {
       const name = member.path.replace(/^\.\//, '')
       if (!['control', 'conffiles', 'md5sums'].includes(name) || member.payload === undefined) continue
       if (member.size > mostControlBytes) throw payload.corrupt('is too large', { entry: member.path })
-      texts.set(name, (await member.payload.take(member.size)).toString('latin1'))
+      texts.set(name, member.payload.take(member.size).toString('latin1'))
     }
     const control = texts.get('control')
     if (control === undefined) throw payload.corrupt('the package has no control file')
@@ -78,8 +57,8 @@ class DebArchive implements Archive {
   }
 }
 
-async function checkVersion(payload: ByteSource, size: number): Promise<void> {
-  const version = (await payload.take(Math.min(size, 16))).toString('latin1')
+function checkVersion(payload: ByteSource, size: number): void {
+  const version = payload.take(Math.min(size, 16)).toString('latin1')
   if (!/^2\.[0-9]+\n/.test(version)) throw payload.corrupt(`a package of version '${version.trim()}', not 2.x`)
 }
 

@@ -1,12 +1,11 @@
-// Bytes through a decompressor, with back-pressure: it is fed when somebody wants its output.
+// Bytes through a decompressor, which is fed when somebody wants its output.
 
 import { Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Decoder } from '../../sys/index.ts'
-import { type ByteSource, ChunkRing } from './byteSource.ts'
+import type { ByteSource } from './byteSource.ts'
 
 const inputBytes = 256 * 1024
-const outputBytes = 1024 * 1024
 
 /** A decoder, and how to get one for each further compressed stream that follows the first. */
 export interface DecoderStart {
@@ -16,61 +15,48 @@ export interface DecoderStart {
   readonly magic: Buffer
 }
 
-/** What a decoder makes of a source, one chunk ahead of whoever reads. What is no such stream is left to the source. */
-export function throughDecoder(source: ByteSource, start: DecoderStart): AsyncIterable<Buffer> {
-  return oneAhead(decode(source, start))
+/** Where output goes: the buffer to fill next, which stays the same until it was passed on. */
+export interface Outlet {
+  next(): Buffer
 }
 
-async function* decode(source: ByteSource, { first, open, magic }: DecoderStart): AsyncGenerator<Buffer> {
+/** What a decoder makes of a source. What is no such stream is left to the source. */
+export function* throughDecoder(
+  source: ByteSource,
+  { first, open, magic }: DecoderStart,
+  outlet: Outlet,
+): Generator<Buffer> {
   let decoder: Decoder | undefined = first
-  const ring = new ChunkRing(outputBytes)
   while (decoder !== undefined) {
     try {
-      yield* decodeStream(source, decoder, ring)
+      yield* decodeStream(source, decoder, outlet)
     } finally {
       decoder.close()
     }
-    decoder = (await source.peek(magic.length)).equals(magic) ? open() : undefined
+    decoder = source.peek(magic.length).equals(magic) ? open() : undefined
   }
 }
 
-async function* decodeStream(source: ByteSource, decoder: Decoder, ring: ChunkRing): AsyncGenerator<Buffer> {
+function* decodeStream(source: ByteSource, decoder: Decoder, outlet: Outlet): Generator<Buffer> {
   for (;;) {
-    const input = await source.chunk(inputBytes)
+    const input = source.chunk(inputBytes)
     if (input === undefined) throw new Error('unexpected end')
     for (let rest = input, isFull = false; rest.length > 0 || isFull; ) {
-      const output = ring.next()
-      const { consumed, produced, ended } = await decoder.step(rest, output)
+      const output = outlet.next()
+      const { consumed, produced, ended } = decoder.step(rest, output)
       rest = rest.subarray(consumed)
       isFull = produced === output.length
+      if (ended) source.putBack(rest)
       if (produced > 0) yield output.subarray(0, produced)
-      if (ended) return source.putBack(rest)
+      if (ended) return
       if (consumed === 0 && produced === 0) break
     }
   }
 }
 
-/** The same chunks, of which the next one is always being made already. */
-async function* oneAhead(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  let next = chunks.next()
-  next.catch(() => {}) // whoever asks for it gets the error
-  try {
-    for (;;) {
-      const { done, value } = await next
-      if (done) return
-      next = chunks.next()
-      next.catch(() => {})
-      yield value
-    }
-  } finally {
-    await next.catch(() => {})
-    await chunks.return(undefined)
-  }
-}
-
 /** What comes out of the last of some transforms, of which the first is fed from a source. */
 export async function* throughTransforms(
-  source: AsyncIterable<Buffer>,
+  source: Iterable<Buffer>,
   ...transforms: readonly NodeJS.ReadWriteStream[]
 ): AsyncGenerator<Buffer> {
   const feeding = pipeline([
@@ -88,6 +74,6 @@ export async function* throughTransforms(
 }
 
 /** A transform holds on to what it was given. */
-async function* copiesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) yield Buffer.from(chunk)
+function* copiesOf(chunks: Iterable<Buffer>): Generator<Buffer> {
+  for (const chunk of chunks) yield Buffer.from(chunk)
 }

@@ -1,4 +1,5 @@
-// Decompressors from npm, for machines that have not the C library: each is optional, and loaded when it is needed.
+// Decompressors of Node and from npm, for machines that have not the C library: each is loaded when it is needed. They
+// are streams, so they run in a thread of their own.
 
 import { PassThrough, type Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
@@ -9,6 +10,7 @@ import { throughTransforms } from './decoding.ts'
 type Through = (source: ByteSource) => AsyncIterable<Buffer>
 
 const loaders: Readonly<Record<DecoderName, () => Promise<Through | undefined>>> = {
+  gzip: async () => (source) => throughTransforms(source, zlib.createGunzip({ chunkSize: 256 * 1024 })),
   xz: async () => {
     const found = await load<{ createDecompressor(): Transform }>('lzma-native')
     return found && ((source) => throughTransforms(source, found.createDecompressor()))
@@ -55,7 +57,7 @@ interface FzstdModule {
 async function* throughFzstd(source: ByteSource, { Decompress }: FzstdModule): AsyncGenerator<Buffer> {
   let made: Buffer[] = []
   const decompress = new Decompress((chunk) => made.push(Buffer.from(chunk)))
-  for await (const slice of inSlices(source)) {
+  for (const slice of inSlices(source)) {
     decompress.push(slice)
     yield* made
     made = []
@@ -67,7 +69,6 @@ async function* throughFzstd(source: ByteSource, { Decompress }: FzstdModule): A
 /** A decompressor without back-pressure makes all of what it is given at once: 2 KiB of bzip2 can be 40 MiB. */
 const sliceBytes = 2048
 
-async function* inSlices(source: ByteSource): AsyncGenerator<Buffer> {
-  for (let slice = await source.chunk(sliceBytes); slice !== undefined; slice = await source.chunk(sliceBytes))
-    yield slice
+function* inSlices(source: ByteSource): Generator<Buffer> {
+  for (let slice = source.chunk(sliceBytes); slice !== undefined; slice = source.chunk(sliceBytes)) yield slice
 }

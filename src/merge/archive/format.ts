@@ -22,7 +22,7 @@ export interface PackageFacts {
 /** An archive that is being read. */
 export interface Archive {
   /** The members of the image, in the archive's order; once. What belongs to the format itself is not among them. */
-  members(): AsyncIterable<Member>
+  members(): Iterable<Member>
   /** What is known by now: all of it when every member was read. */
   readonly facts: PackageFacts
 }
@@ -36,6 +36,8 @@ export interface Reading {
   readonly accounts: Accounts
   /** Whether several tar archives, one after the other, are read as one (tar's --ignore-zeros). */
   readonly concatenated: boolean
+  /** Whether there is enough to do for a thread beside the engine's to decompress. */
+  readonly decodesBeside?: boolean
 }
 
 /** The beginning of an archive, which is what formats are told by. */

@@ -44,14 +44,14 @@ export interface OpenedArchive extends Archive {
  * @throws {InvalidArgumentError} when no format has that name
  * @throws {CorruptImageError} when it is of no format that is known
  */
-export async function openArchive(source: ByteSource, reading: Reading, formatName?: string): Promise<OpenedArchive> {
+export function openArchive(source: ByteSource, reading: Reading, formatName?: string): OpenedArchive {
   const named = formatName === undefined ? undefined : formatNamed(formatName)
-  const stored = Buffer.from(await source.peek(headBytes))
+  const stored = Buffer.from(source.peek(headBytes))
   const byStored =
     named ?? formats.find((format) => format.reads === 'stored' && format.recognises({ stored, plain: stored }))
   if (byStored?.reads === 'stored') return openAs(byStored, source, source, reading)
-  const inner = await decompressed(source)
-  const head = await headOf(stored, Buffer.from(await inner.peek(headBytes)))
+  const inner = decompressed(source, reading)
+  const head = headOf(stored, Buffer.from(inner.peek(headBytes)))
   const format = named ?? formats.find((each) => each.reads === 'plain' && each.recognises(head))
   if (format === undefined) throw source.corrupt('is no archive of a format that is known')
   return openAs(format, inner, source, reading)
@@ -65,13 +65,13 @@ function openAs(format: Format, inner: ByteSource, outer: ByteSource, reading: R
     get facts() {
       return archive.facts
     },
-    async *members() {
+    *members() {
       try {
         yield* archive.members()
-        await inner.drain()
-        await outer.drain()
+        inner.drain()
+        outer.drain()
       } finally {
-        await inner.close()
+        inner.close()
       }
     },
   }
@@ -86,15 +86,15 @@ export function formatNamed(name: string): Format {
   })
 }
 
-async function headOf(stored: Buffer, plain: Buffer): Promise<Head> {
-  const firstPath = await firstPathOf(plain)
+function headOf(stored: Buffer, plain: Buffer): Head {
+  const firstPath = firstPathOf(plain)
   return firstPath === undefined ? { stored, plain } : { stored, plain, firstPath }
 }
 
 /** The path of the first member, when the bytes begin as a tar does. */
-async function firstPathOf(plain: Buffer): Promise<string | undefined> {
+function firstPathOf(plain: Buffer): string | undefined {
   try {
-    const first = await readTar(new ByteSource('', [plain]), { headerBytes: headBytes }).next()
+    const first = readTar(new ByteSource('', [plain]), { headerBytes: headBytes }).next()
     return first.done === true ? undefined : first.value.path
   } catch {
     return undefined // cut short, or no tar; whoever reads it as one will say what is wrong

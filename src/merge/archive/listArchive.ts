@@ -21,16 +21,16 @@ export interface ReadArchiveOptions extends ArchiveOptions {
 }
 
 /** What the archive would be recorded as, in mtree format: its last member of each name, in order of names. */
-export async function readArchiveRecord(engine: EngineContext, options: ReadArchiveOptions): Promise<Uint8Array> {
-  const input = { kernel: engine.kernel, cancel: engine.cancel, options }
-  return withArchive(input, toName(options.image), async (archive, allowance) => {
+export function readArchiveRecord(engine: EngineContext, options: ReadArchiveOptions): Uint8Array {
+  const input = { ...engine, options }
+  return withArchive(input, toName(options.image), (archive, allowance) => {
     const strip = options.stripComponents ?? archive.format.stripComponents ?? 0
     const entries = new Map<Name, RecordedEntry>()
-    for await (const member of archive.members()) {
+    for (const member of archive.members()) {
       engine.cancel.check()
       const name = memberName(member.path, strip)
       allowance.member(member.path)
-      if (name !== '') entries.set(name, await entryOf(name, member, { entries, strip, allowance }))
+      if (name !== '') entries.set(name, entryOf(name, member, { entries, strip, allowance }))
     }
     const sorted = [...entries.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
     const packageName = options.package ?? archive.facts.packageName ?? 'archive'
@@ -44,7 +44,7 @@ interface Known {
   readonly allowance: Allowance
 }
 
-async function entryOf(name: Name, member: Member, { entries, strip, allowance }: Known): Promise<RecordedEntry> {
+function entryOf(name: Name, member: Member, { entries, strip, allowance }: Known): RecordedEntry {
   const { path, type, uid, gid, mode, mtimeNs, size, target, rdev, xattrs } = member
   if (type === 'link') {
     const first = entries.get(memberName(target ?? '', strip))
@@ -52,7 +52,7 @@ async function entryOf(name: Name, member: Member, { entries, strip, allowance }
     return { ...first, name, linkTo: first.linkTo ?? first.name }
   }
   const digest = new PayloadDigest(true, member)
-  await readPayload(member, {
+  readPayload(member, {
     bytes(chunk) {
       allowance.bytes(path, chunk.length)
       digest.bytes(chunk)

@@ -1,8 +1,9 @@
 // npm's packages: a gzip tar whose files are all in one directory, `package/`, which is not part of their names.
 
 import { ByteSource } from './byteSource.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from './format.ts'
+import type { Format, Head, PackageFacts, Reading } from './format.ts'
 import type { Member } from './member.ts'
+import { PackageArchive } from './packageArchive.ts'
 import { readTar } from './tarReader.ts'
 
 const mostManifestBytes = 16 * 1024 * 1024
@@ -17,28 +18,19 @@ export const npmFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new NpmArchive(source, reading),
 }
 
-class NpmArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  async *members(): AsyncGenerator<Member> {
-    const { limits, concatenated, accounts } = this.#reading
-    for await (const member of readTar(this.#source, { headerBytes: limits.headerBytes, concatenated, accounts })) {
+class NpmArchive extends PackageArchive {
+  *members(): Generator<Member> {
+    const { limits, concatenated, accounts } = this.reading
+    for (const member of readTar(this.source, { headerBytes: limits.headerBytes, concatenated, accounts })) {
       const isManifest = /^[^/]+\/package\.json$/.test(member.path) && member.size <= mostManifestBytes
-      yield isManifest && member.payload !== undefined ? await this.#readManifest(member, member.payload) : member
+      yield isManifest && member.payload !== undefined ? this.#readManifest(member, member.payload) : member
     }
   }
 
   /** The manifest is one of the files too, so its bytes are passed on. */
-  async #readManifest(member: Member, payload: ByteSource): Promise<Member> {
+  #readManifest(member: Member, payload: ByteSource): Member {
     const start = payload.offset
-    const bytes = Buffer.from(await payload.take(member.size))
+    const bytes = Buffer.from(payload.take(member.size))
     this.facts = factsOf(bytes)
     return { ...member, payload: new ByteSource(payload.image, [bytes], start) }
   }

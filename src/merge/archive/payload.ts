@@ -12,13 +12,13 @@ export interface PayloadSink {
 }
 
 /** Reads a payload to its end, chunk by chunk as the chunks come. @throws {CorruptImageError} when it ends early */
-export async function readPayload({ payload, size, extents, path }: Member, sink: PayloadSink): Promise<void> {
+export function readPayload({ payload, size, extents, path }: Member, sink: PayloadSink): void {
   const pieces: readonly Extent[] = extents ?? (size > 0 ? [{ start: 0, end: size }] : [])
   let position = 0
   for (const { start, end } of pieces) {
     if (start > position) sink.hole?.(start - position)
     for (position = start; position < end; ) {
-      const chunk = await payload?.chunk(end - position)
+      const chunk = payload?.chunk(end - position)
       if (chunk === undefined) throw payload?.cutShort() ?? new Error(`${path} has no payload`)
       sink.bytes(chunk, position)
       position += chunk.length
@@ -28,9 +28,9 @@ export async function readPayload({ payload, size, extents, path }: Member, sink
 }
 
 /** Writes a payload to an empty file. `seen` sees every piece before it is written. */
-export async function writePayload(kernel: Kernel, fd: Fd, member: Member, seen: PayloadSink): Promise<void> {
+export function writePayload(kernel: Kernel, fd: Fd, member: Member, seen: PayloadSink): void {
   let hasHoles = false
-  await readPayload(member, {
+  readPayload(member, {
     bytes(chunk, position) {
       seen.bytes(chunk, position)
       for (let written = 0; written < chunk.length; )

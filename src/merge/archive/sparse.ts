@@ -19,13 +19,13 @@ type Numbers = readonly number[]
 const blockBytes = 512
 
 /** GNU's old form: four pieces in the header (type S), the others in blocks of 21 behind it. */
-export async function readOldSparse(block: Buffer, source: ByteSource, mostBytes: number): Promise<SparseMap> {
+export function readOldSparse(block: Buffer, source: ByteSource, mostBytes: number): SparseMap {
   const numbers = pieces(block, 386, 4)
   let isExtended = block[482] !== 0
   for (let read = 0; isExtended; ) {
     read += blockBytes
     if (read > mostBytes) throw source.corrupt('the map of holes is too long')
-    const extension = await source.take(blockBytes)
+    const extension = source.take(blockBytes)
     numbers.push(...pieces(extension, 0, 21))
     isExtended = extension[504] !== 0
   }
@@ -47,11 +47,7 @@ function pieces(block: Buffer, start: number, count: number): number[] {
  *
  * @returns undefined for a file that is not sparse
  */
-export async function readPaxSparse(
-  pax: PaxFacts,
-  payload: ByteSource,
-  mostBytes: number,
-): Promise<SparseMap | undefined> {
+export function readPaxSparse(pax: PaxFacts, payload: ByteSource, mostBytes: number): SparseMap | undefined {
   const size = pax.number('GNU.sparse.realsize') ?? pax.number('GNU.sparse.size')
   if (size === undefined) return undefined
   const map = pax.text('GNU.sparse.map')
@@ -64,7 +60,7 @@ export async function readPaxSparse(
 }
 
 /** Lines of decimal numbers: how many pieces, then each one's offset and length; padded to a block. */
-async function readMap(payload: ByteSource, size: number, mostBytes: number): Promise<SparseMap> {
+function readMap(payload: ByteSource, size: number, mostBytes: number): SparseMap {
   const numbers: number[] = []
   let text = ''
   let mapBytes = 0
@@ -72,7 +68,7 @@ async function readMap(payload: ByteSource, size: number, mostBytes: number): Pr
   while (numbers.length < wanted) {
     mapBytes += blockBytes
     if (mapBytes > mostBytes) throw payload.corrupt('the map of holes is too long')
-    const lines = (text + (await payload.take(blockBytes)).toString('latin1')).split('\n')
+    const lines = (text + payload.take(blockBytes).toString('latin1')).split('\n')
     text = lines.pop() ?? ''
     numbers.push(...lines.map(wholeNumber))
     if (numbers.length > 0) wanted = 1 + 2 * (numbers[0] as number)

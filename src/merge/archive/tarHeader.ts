@@ -19,27 +19,35 @@ const loadExtract = () => (require('tar-stream') as typeof import('tar-stream'))
 export class HeaderDecoder {
   // The two options are missing in tar-stream's types: names as bytes, and headers of before POSIX (v7).
   readonly #tar = loadExtract()({ filenameEncoding: 'latin1', allowUnknownFormat: true } as object)
-  #waiting: { resolve: (header: TarHeader) => void; reject: (error: Error) => void } | undefined
+  #decoded: TarHeader | undefined
 
   constructor() {
     this.#tar.on('entry', (header, _payload, next) => {
-      this.#waiting?.resolve(header)
+      this.#decoded = header
       next()
     })
-    this.#tar.on('error', (error) => this.#waiting?.reject(error))
   }
 
   /** The header in a block. @throws {Error} when the checksum, or a number, is wrong */
-  decode(block: Buffer): Promise<TarHeader> {
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject }
-      this.#tar.write(withoutSize(block))
-    })
+  decode(block: Buffer): TarHeader {
+    this.#decoded = undefined
+    this.#write(withoutSize(block))
+    if (this.#decoded === undefined) throw new Error('there is no header in it')
+    return this.#decoded
   }
 
   /** Takes the block and the padded payload of a long name (types K and L). */
   takeLongName(block: Buffer, payload: Buffer): void {
-    this.#tar.write(Buffer.concat([block, payload]))
+    this.#write(Buffer.concat([block, payload]))
+  }
+
+  /** By the method that a stream implements, which answers at once; write() would put a queue and a promise between. */
+  #write(bytes: Buffer): void {
+    let failure: Error | null | undefined
+    this.#tar._write(bytes, (error) => {
+      failure = error
+    })
+    if (failure) throw failure
   }
 }
 

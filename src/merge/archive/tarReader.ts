@@ -44,7 +44,7 @@ const types: Readonly<Record<string, Member['type']>> = {
 }
 
 /** Reads the members of a tar to its end. @throws {CorruptImageError} with the offset, and the entry where it is known */
-export function readTar(source: ByteSource, reading: TarReading): AsyncGenerator<Member> {
+export function readTar(source: ByteSource, reading: TarReading): Generator<Member> {
   return new TarReader(source, reading).members()
 }
 
@@ -62,43 +62,43 @@ class TarReader {
     this.#reading = reading
   }
 
-  async *members(): AsyncGenerator<Member> {
-    for (let block = await this.#block(); block !== undefined; block = await this.#block()) {
+  *members(): Generator<Member> {
+    for (let block = this.#block(); block !== undefined; block = this.#block()) {
       const type = String.fromCharCode(block[156] as number)
-      if (!(await this.#takeExtension(type, block))) yield* this.#member(type, block)
+      if (!this.#takeExtension(type, block)) yield* this.#member(type, block)
     }
-    await this.#source.drain()
+    this.#source.drain()
   }
 
   /** The next header block; undefined at the end. */
-  async #block(): Promise<Buffer | undefined> {
+  #block(): Buffer | undefined {
     const source = this.#source
-    if ((await source.peek(1)).length === 0) {
+    if (source.peek(1).length === 0) {
       if (this.#reading.endless === true) return undefined
       throw source.cutShort()
     }
-    const block = await source.take(blockBytes)
+    const block = source.take(blockBytes)
     return isZero(block) ? this.#blockAfterEnd() : block
   }
 
   /** After the first block of zeros: a second one, and then nothing that looks like an archive. */
-  async #blockAfterEnd(): Promise<Buffer | undefined> {
+  #blockAfterEnd(): Buffer | undefined {
     const source = this.#source
     const { endless, concatenated } = this.#reading
-    if ((await source.peek(blockBytes)).length < blockBytes && !endless) throw source.cutShort()
-    for (let next = await source.peek(blockBytes); next.length === blockBytes; next = await source.peek(blockBytes)) {
+    if (source.peek(blockBytes).length < blockBytes && !endless) throw source.cutShort()
+    for (let next = source.peek(blockBytes); next.length === blockBytes; next = source.peek(blockBytes)) {
       if (isHeader(next)) {
         if (concatenated || endless) return source.take(blockBytes)
         throw source.corrupt('another archive follows the end of the first', {})
       }
       if (!isZero(next)) return undefined // anything may follow an archive
-      await source.skip(blockBytes)
+      source.skip(blockBytes)
     }
     return undefined
   }
 
   /** Takes what says more of the next member; false when the block is a member itself. */
-  async #takeExtension(type: string, block: Buffer): Promise<boolean> {
+  #takeExtension(type: string, block: Buffer): boolean {
     if (!'xXgLKV'.includes(type)) return false
     const start = this.#source.offset - blockBytes
     const size = sizeOf(block)
@@ -106,7 +106,7 @@ class TarReader {
     if (!(this.#headerBytes <= this.#reading.headerBytes))
       throw this.#source.corrupt(`a header of more than ${this.#reading.headerBytes} bytes`, { offset: start })
     if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset: start })
-    const payload = await this.#source.take(size + paddingOf(size))
+    const payload = this.#source.take(size + paddingOf(size))
     if (type === 'L' || type === 'K') this.#decoder.takeLongName(block, payload)
     else if (type !== 'V') this.#takePax(type, payload.subarray(0, size), start)
     return true
@@ -121,9 +121,9 @@ class TarReader {
       throw this.#source.corrupt('too many global headers', { offset: start })
   }
 
-  async *#member(type: string, block: Buffer): AsyncGenerator<Member> {
+  *#member(type: string, block: Buffer): Generator<Member> {
     const start = this.#source.offset - blockBytes
-    const header = await this.#decode(block, start)
+    const header = this.#decode(block, start)
     const pax = new PaxFacts(this.#global.length === 0 ? this.#local : [...this.#global, ...this.#local])
     const description = new Description({ header, block, pax, kind: types[type] })
     const fail = (reason: string) => this.#source.corrupt(reason, { offset: start, entry: description.path })
@@ -136,16 +136,16 @@ class TarReader {
     const xattrs = paxXattrs(pax, this.#reading.accounts ?? noAccounts)
     if (typeof xattrs === 'string') throw fail(xattrs)
     const stored = description.storedBytes(type)
-    const old = type === 'S' ? await readOldSparse(block, this.#source, this.#reading.headerBytes) : undefined
+    const old = type === 'S' ? readOldSparse(block, this.#source, this.#reading.headerBytes) : undefined
     const payload = this.#source.within(stored)
-    const map = old ?? (await readPaxSparse(pax, payload, this.#reading.headerBytes))
+    const map = old ?? readPaxSparse(pax, payload, this.#reading.headerBytes)
     if (map !== undefined && !isPossible(map, stored)) throw fail('its map of holes is impossible')
     yield { ...description.facts(xattrs, map), ...(kind === 'file' || stored > 0 ? { payload } : {}) }
-    await payload.drain()
-    await this.#source.skip(paddingOf(stored))
+    payload.drain()
+    this.#source.skip(paddingOf(stored))
   }
 
-  async #decode(block: Buffer, offset: number): Promise<TarHeader> {
+  #decode(block: Buffer, offset: number): TarHeader {
     // Never asked of tar-stream, which says nothing at all of a block without a checksum, or of a type N.
     if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset })
     const type = String.fromCharCode(block[156] as number)
@@ -154,7 +154,7 @@ class TarReader {
       throw this.#source.corrupt(`a member of type '${type}', which no file can be`, { offset, entry })
     }
     try {
-      return await this.#decoder.decode(block)
+      return this.#decoder.decode(block)
     } catch (cause) {
       throw this.#source.corrupt('a header that nobody can read', { offset, cause })
     }

@@ -39,6 +39,8 @@ export interface ArchiveOptions {
 export interface Unpacking {
   readonly kernel: Kernel
   readonly cancel: CancelFlag
+  /** Whether other threads may help. */
+  readonly hasThread?: boolean
   /** The directory that the hidden tree is made in. */
   readonly spool: Spool
   readonly options: ArchiveOptions
@@ -70,10 +72,10 @@ export interface UnpackedArchive {
  *
  * @throws {CorruptImageError} @throws {UnsafeEntryError} @throws {InvalidArgumentError}
  */
-export async function unpackArchive(unpacking: Unpacking, archive: Name): Promise<UnpackedArchive> {
+export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArchive {
   const tree = new UnpackedTree(unpacking.kernel, unpacking.spool)
   try {
-    const { facts, digests } = await fill(unpacking, archive, tree)
+    const { facts, digests } = fill(unpacking, archive, tree)
     return { path: tree.path, facts, digestOf: (name) => digests.get(name), remove: () => tree.remove() }
   } catch (error) {
     tree.remove()
@@ -84,10 +86,10 @@ export async function unpackArchive(unpacking: Unpacking, archive: Name): Promis
   }
 }
 
-async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
+function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
   const { kernel, options } = unpacking
   const manifest = options.manifest === undefined ? undefined : readManifest(kernel, path, toName(options.manifest))
-  return withArchive(unpacking, path, async (archive, allowance) => {
+  return withArchive(unpacking, path, (archive, allowance) => {
     const unpacker = new Unpacker({
       ...unpacking,
       tree: tree.root,
@@ -95,7 +97,7 @@ async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       manifest,
       stripComponents: options.stripComponents ?? archive.format.stripComponents ?? 0,
     })
-    for await (const member of archive.members()) await unpacker.add(member)
+    for (const member of archive.members()) unpacker.add(member)
     if (archive.facts.whiteouts !== undefined && options.stripComponents)
       throw new InvalidArgumentError("the names of a container's layer are the root's: none of their components goes")
     manifest?.finish()
@@ -104,15 +106,18 @@ async function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
   })
 }
 
+/** A thread takes about 50 ms to start: an archive of fewer bytes is read by then. */
+const worthThread = 4 * 1024 * 1024
+
 /** What reading an archive needs; unpacking needs more. */
-export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'options' | 'accounts'>
+export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'hasThread' | 'options' | 'accounts'>
 
 /** Opens an archive for `use`, which reads all its members; its integrity is checked afterwards. */
-export async function withArchive<T>(
-  { kernel, cancel, options, accounts }: ArchiveInput,
+export function withArchive<T>(
+  { kernel, cancel, hasThread, options, accounts }: ArchiveInput,
   path: Name,
-  use: (archive: OpenedArchive, allowance: Allowance) => Promise<T>,
-): Promise<T> {
+  use: (archive: OpenedArchive, allowance: Allowance) => T,
+): T {
   const limits = limitsOf(options.limits)
   const integrity = options.integrity === undefined ? undefined : new IntegrityCheck(options.integrity)
   const concatenated = options.concatenated ?? false
@@ -120,10 +125,11 @@ export async function withArchive<T>(
   if (options.format === ociFormat.name) return withOciImage(reading, path, use)
   const file = openArchiveFile(kernel, cancel, path)
   try {
-    const source = new ByteSource(path, integrity?.watch(file) ?? file)
-    const archive = await openArchive(source, reading, options.format)
-    const result = await use(archive, new Allowance(limits, () => file.bytesRead))
-    await source.drain()
+    const source = new ByteSource(path, integrity?.watch(file.chunks) ?? file.chunks)
+    const decodesBeside = hasThread === true && (file.size ?? Number.POSITIVE_INFINITY) >= worthThread
+    const archive = openArchive(source, { ...reading, decodesBeside }, options.format)
+    const result = use(archive, new Allowance(limits, () => file.bytesRead))
+    source.drain()
     integrity?.finish(path)
     return result
   } finally {
@@ -132,14 +138,10 @@ export async function withArchive<T>(
 }
 
 /** A container image is no stream of bytes: its layers are read twice, and have digests of their own. */
-async function withOciImage<T>(
-  reading: Reading,
-  path: Name,
-  use: (archive: OpenedArchive, allowance: Allowance) => Promise<T>,
-): Promise<T> {
-  const image = await openOciImage(reading, path)
+function withOciImage<T>(reading: Reading, path: Name, use: (archive: OpenedArchive, allowance: Allowance) => T): T {
+  const image = openOciImage(reading, path)
   try {
-    return await use({ ...image, format: ociFormat }, new Allowance(reading.limits, () => image.bytesRead))
+    return use({ ...image, format: ociFormat }, new Allowance(reading.limits, () => image.bytesRead))
   } finally {
     image.close()
   }

@@ -81,13 +81,13 @@ export class Unpacker {
   }
 
   /** Makes what a member says, or keeps it for finish(). @throws {UnsafeEntryError} @throws {CorruptImageError} */
-  async add(member: Member): Promise<void> {
+  add(member: Member): void {
     const { allowance, cancel, onEntry, stripComponents } = this.#input
     cancel.check()
     const name = memberName(member.path, stripComponents)
     allowance.member(member.path)
     this.#check(member)
-    if (name !== '') await this.#make(name, member)
+    if (name !== '') this.#make(name, member)
     onEntry(member.size)
   }
 
@@ -101,12 +101,12 @@ export class Unpacker {
       throw new UnsafeEntryError(path, 'has capabilities')
   }
 
-  async #make(name: Name, member: Member): Promise<void> {
+  #make(name: Name, member: Member): void {
     if (member.type !== 'directory') this.#forgetEarlier(name)
     if (member.type === 'directory') this.#directory(name, member)
     else if (member.type === 'symlink') this.#symlinks.set(name, member)
     else if (member.type === 'link') this.#link(name, member)
-    else if (member.type === 'file') await this.#file(name, member)
+    else if (member.type === 'file') this.#file(name, member)
     else this.#node(name, member, member.type)
   }
 
@@ -121,7 +121,7 @@ export class Unpacker {
     this.#directories.set(name, member)
   }
 
-  async #file(name: Name, given: Member): Promise<void> {
+  #file(name: Name, given: Member): void {
     const { allowance, digests, manifest } = this.#input
     const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
     const digest = new PayloadDigest(digests, member)
@@ -130,7 +130,7 @@ export class Unpacker {
       this.#kernel.openat(directory, component, createFlags, mode),
     )
     try {
-      await writePayload(this.#kernel, fd, member, {
+      writePayload(this.#kernel, fd, member, {
         bytes(chunk) {
           allowance.bytes(member.path, chunk.length)
           digest.bytes(chunk)

@@ -2,8 +2,9 @@
 // first, then what speaks of the package (names with a dot), then the files, each with a checksum in its pax header.
 
 import type { ByteSource } from '../archive/byteSource.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, Head, Reading } from '../archive/format.ts'
 import type { Member } from '../archive/member.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 import { readTar } from '../archive/tarReader.ts'
 import { keysOf, nameAndVersion, payloadOf } from './packageText.ts'
 
@@ -25,35 +26,27 @@ function isVersion3(stored: Buffer): boolean {
   return stored.toString('latin1', 0, 3) === 'ADB'
 }
 
-class ApkArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
-  #hasFacts = false
+class ApkArchive extends PackageArchive {
+  #hasFacts = false;
 
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  async *members(): AsyncGenerator<Member> {
-    if (isVersion3(await this.#source.peek(4))) throw this.#source.corrupt('is an Alpine package of version 3, not 2')
-    const { headerBytes } = this.#reading.limits
-    for await (const member of readTar(this.#source, { ...this.#reading, headerBytes, endless: true })) {
+  *members(): Generator<Member> {
+    if (isVersion3(this.source.peek(4))) throw this.source.corrupt('is an Alpine package of version 3, not 2')
+    const { headerBytes } = this.reading.limits
+    for (const member of readTar(this.source, { ...this.reading, headerBytes, endless: true })) {
       if (!/^\.[^./]/.test(member.path)) yield this.#owned(member)
       else if (member.path === '.PKGINFO') {
-        this.facts = nameAndVersion(keysOf((await payloadOf(member, this.#source)).toString('latin1')))
+        this.facts = nameAndVersion(keysOf(payloadOf(member, this.source).toString('latin1')))
         this.#hasFacts = true
       }
-      if (!this.#hasFacts && !member.path.startsWith('.')) throw this.#source.corrupt('files come before its .PKGINFO')
+      if (!this.#hasFacts && !member.path.startsWith('.')) throw this.source.corrupt('files come before its .PKGINFO')
     }
-    if (!this.#hasFacts) throw this.#source.corrupt('the package has no .PKGINFO')
+    if (!this.#hasFacts) throw this.source.corrupt('the package has no .PKGINFO')
   }
 
   /** By the names that the root knows, else by the numbers of the archive, as apk does. */
   #owned(member: Member): Member {
     const { userName, groupName } = member
-    const { accounts } = this.#reading
+    const { accounts } = this.reading
     const uid = userName === undefined ? undefined : accounts.uid(userName)
     const gid = groupName === undefined ? undefined : accounts.gid(groupName)
     return { ...member, uid: uid ?? member.uid, gid: gid ?? member.gid }

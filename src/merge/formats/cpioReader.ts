@@ -22,30 +22,30 @@ const longestPath = 4096
 const trailer = 'TRAILER!!!'
 
 /** The members of a cpio, to its trailer. @throws {CorruptImageError} */
-export async function* readCpio(source: ByteSource): AsyncGenerator<CpioMember> {
+export function* readCpio(source: ByteSource): Generator<CpioMember> {
   for (;;) {
-    const magic = (await source.take(magicBytes)).toString('latin1')
+    const magic = source.take(magicBytes).toString('latin1')
     if (magic === '07070X') {
-      const place = hexadecimal(await source.take(fieldDigits), source)
-      await skipPadding(source, magicBytes + fieldDigits)
+      const place = hexadecimal(source.take(fieldDigits), source)
+      skipPadding(source, magicBytes + fieldDigits)
       yield* member(source, { place })
       continue
     }
     if (magic !== '070701' && magic !== '070702')
       throw source.corrupt(`no member of a cpio is here ('${printable(magic)}')`)
-    const header = await source.take(fields * fieldDigits)
+    const header = source.take(fields * fieldDigits)
     const field = (number: number) =>
       hexadecimal(header.subarray(number * fieldDigits, (number + 1) * fieldDigits), source)
     const [size, pathBytes] = [field(6), field(11)]
     if (pathBytes < 1 || pathBytes > longestPath) throw source.corrupt(`a member with a name of ${pathBytes} bytes`)
-    const path = (await source.take(pathBytes)).toString('latin1', 0, pathBytes - 1)
-    await skipPadding(source, magicBytes + fields * fieldDigits + pathBytes)
+    const path = source.take(pathBytes).toString('latin1', 0, pathBytes - 1)
+    skipPadding(source, magicBytes + fields * fieldDigits + pathBytes)
     if (path === trailer) return
     yield* member(source, { path, size })
   }
 }
 
-async function* member(source: ByteSource, facts: Omit<CpioMember, 'payload'>): AsyncGenerator<CpioMember> {
+function* member(source: ByteSource, facts: Omit<CpioMember, 'payload'>): Generator<CpioMember> {
   let taken: { readonly payload: ByteSource; readonly size: number } | undefined
   const payload = (size: number) => {
     taken ??= { payload: source.within(size), size }
@@ -54,13 +54,13 @@ async function* member(source: ByteSource, facts: Omit<CpioMember, 'payload'>): 
   yield { ...facts, payload }
   if (facts.size !== undefined) payload(facts.size)
   if (taken === undefined) return
-  await taken.payload.drain()
-  await skipPadding(source, taken.size)
+  taken.payload.drain()
+  skipPadding(source, taken.size)
 }
 
 /** Headers and payloads each begin at a multiple of four. */
-async function skipPadding(source: ByteSource, length: number): Promise<void> {
-  await source.skip((4 - (length % 4)) % 4)
+function skipPadding(source: ByteSource, length: number): void {
+  source.skip((4 - (length % 4)) % 4)
 }
 
 function hexadecimal(digits: Buffer, source: ByteSource): number {

@@ -2,9 +2,9 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { ByteSource } from '../archive/byteSource.ts'
-import { decompressed } from '../archive/decompression.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, Head, Reading } from '../archive/format.ts'
 import type { Member } from '../archive/member.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 import { readTar } from '../archive/tarReader.ts'
 import { payloadOf } from './packageText.ts'
 
@@ -32,48 +32,40 @@ interface Promised {
   readonly digests: ReadonlyMap<string, string>
 }
 
-class GpkgArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
+class GpkgArchive extends PackageArchive {
   readonly #seen = new Map<string, Seen>()
-  #promised: ReadonlyMap<string, Promised> | undefined
+  #promised: ReadonlyMap<string, Promised> | undefined;
 
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  async *members(): AsyncGenerator<Member> {
+  *members(): Generator<Member> {
     let top: string | undefined
-    for await (const part of readTar(this.#source, { headerBytes: this.#reading.limits.headerBytes })) {
+    for (const part of readTar(this.source, { headerBytes: this.reading.limits.headerBytes })) {
       const [, directory = '', name = ''] = /^([^/]+)\/([^/]*)$/.exec(part.path) ?? []
-      if (top === undefined && name !== 'gpkg-1') throw this.#source.corrupt('the first member is not gpkg-1')
+      if (top === undefined && name !== 'gpkg-1') throw this.source.corrupt('the first member is not gpkg-1')
       top ??= directory
       if (directory !== top || part.type !== 'file') {
-        throw this.#source.corrupt('is no part of a Gentoo package', { entry: part.path })
+        throw this.source.corrupt('is no part of a Gentoo package', { entry: part.path })
       }
-      if (this.#seen.has(name)) throw this.#source.corrupt('comes twice', { entry: part.path })
+      if (this.#seen.has(name)) throw this.source.corrupt('comes twice', { entry: part.path })
       yield* this.#part(name, part)
     }
     this.#check()
   }
 
-  async *#part(name: string, part: Member): AsyncGenerator<Member> {
+  *#part(name: string, part: Member): Generator<Member> {
     if (name === 'Manifest') {
-      this.#promised = parseManifest((await payloadOf(part, this.#source)).toString('latin1'))
+      this.#promised = parseManifest(payloadOf(part, this.source).toString('latin1'))
       return
     }
     const hashes = new Map(Object.entries(algorithms).map(([word, algorithm]) => [word, createHash(algorithm)]))
     this.#seen.set(name, { size: part.size, hashes })
-    const payload = new ByteSource(this.#source.image, watched(part.payload, hashes), part.payload?.offset)
+    const payload = new ByteSource(this.source.image, watched(part.payload, hashes), part.payload?.offset)
     if (/^image\.tar(\.|$)/.test(name) && !name.endsWith('.sig')) yield* this.#image(payload)
-    else if (/^metadata\.tar(\.|$)/.test(name) && !name.endsWith('.sig')) await this.#metadata(payload)
-    await payload.drain()
+    else if (/^metadata\.tar(\.|$)/.test(name) && !name.endsWith('.sig')) this.#metadata(payload)
+    payload.drain()
   }
 
   /** Every name of the image begins with `image/`. */
-  async *#image(payload: ByteSource): AsyncGenerator<Member> {
+  *#image(payload: ByteSource): Generator<Member> {
     const within = (path: string | undefined) => {
       const [, inside] = /^(?:\.\/)?image(?:\/(.*))?$/s.exec(path ?? '') ?? []
       if (path !== undefined && inside === undefined && !/^(\.\/)?image$/.test(path)) {
@@ -81,18 +73,18 @@ class GpkgArchive implements Archive {
       }
       return inside === undefined || inside === '' ? '.' : inside
     }
-    for await (const member of this.#inner(payload)) {
+    for (const member of this.tarIn(payload)) {
       const target = member.type === 'link' ? { target: within(member.target) } : {}
       yield { ...member, path: within(member.path), ...target }
     }
   }
 
-  async #metadata(payload: ByteSource): Promise<void> {
+  #metadata(payload: ByteSource): void {
     const texts = new Map<string, string>()
-    for await (const member of this.#inner(payload)) {
+    for (const member of this.tarIn(payload)) {
       const name = member.path.replace(/^(\.\/)?metadata\//, '')
       if (name === 'CATEGORY' || name === 'PF') {
-        texts.set(name, (await payloadOf(member, payload)).toString('latin1').trim())
+        texts.set(name, payloadOf(member, payload).toString('latin1').trim())
       }
     }
     const [category, name] = [texts.get('CATEGORY'), texts.get('PF')]
@@ -101,19 +93,9 @@ class GpkgArchive implements Archive {
     this.facts = { packageName: `${category}/${name}`, ...(version === undefined ? {} : { version }) }
   }
 
-  async *#inner(payload: ByteSource): AsyncGenerator<Member> {
-    const plain = await decompressed(payload)
-    try {
-      yield* readTar(plain, { ...this.#reading, headerBytes: this.#reading.limits.headerBytes })
-      await plain.drain()
-    } finally {
-      await plain.close()
-    }
-  }
-
   /** Every part is in the Manifest, as it was; GLEP 78 demands it of all but the Manifest itself. */
   #check(): void {
-    const fail = (reason: string, entry?: string) => this.#source.corrupt(reason, entry === undefined ? {} : { entry })
+    const fail = (reason: string, entry?: string) => this.source.corrupt(reason, entry === undefined ? {} : { entry })
     if (this.#promised === undefined) throw fail('the package has no Manifest')
     if (![...this.#seen.keys()].some((name) => name.startsWith('image.tar'))) throw fail('the package has no image')
     for (const name of this.#promised.keys()) {
@@ -134,8 +116,8 @@ class GpkgArchive implements Archive {
   }
 }
 
-async function* watched(payload: ByteSource | undefined, hashes: ReadonlyMap<string, Hash>): AsyncGenerator<Buffer> {
-  for await (const chunk of payload ?? []) {
+function* watched(payload: ByteSource | undefined, hashes: ReadonlyMap<string, Hash>): Generator<Buffer> {
+  for (const chunk of payload ?? []) {
     for (const hash of hashes.values()) hash.update(chunk)
     yield chunk
   }

@@ -45,7 +45,7 @@ export interface BlobContext {
  *
  * @throws {InvalidArgumentError} for what can be read once only, or not at all
  */
-export async function openBlobs(context: BlobContext, path: Name): Promise<Blobs> {
+export function openBlobs(context: BlobContext, path: Name): Blobs {
   const { kernel } = context
   const fd = tryOpenat(kernel, AT_FDCWD, path, O_RDONLY | O_NONBLOCK)
   if (fd === undefined) throw new InvalidArgumentError(`the image '${displayName(path)}' does not exist`)
@@ -107,13 +107,13 @@ function* rangeOf({ kernel, cancel, fd, counter }: Range, start: number, size: n
 }
 
 /** Finds where each file of a tar lies, which reads it once; links stand for what they lead to, as docker once wrote them. */
-async function openTar({ kernel, cancel, limits }: BlobContext, path: Name, fd: Fd): Promise<Blobs> {
+function openTar({ kernel, cancel, limits }: BlobContext, path: Name, fd: Fd): Blobs {
   const counter = { bytes: 0 }
   const range = { kernel, cancel, fd, counter }
   const places = new Map<Name, { readonly start: number; readonly size: number } | Name>()
   try {
     const source = new ByteSource(path, rangeOf(range, 0, kernel.fstat(fd).size))
-    for await (const member of readTar(source, { headerBytes: limits.headerBytes })) {
+    for (const member of readTar(source, { headerBytes: limits.headerBytes })) {
       const name = normalized(member.path)
       if (places.size > limits.members) throw source.corrupt(`more than the ${limits.members} members that are allowed`)
       const start = member.payload?.offset ?? source.offset

@@ -40,8 +40,8 @@ export interface OciImage extends Archive {
 }
 
 /** Opens an image: a layout's directory, or a tar of one. @throws {CorruptImageError} @throws {InvalidArgumentError} */
-export async function openOciImage(reading: Reading, path: Name): Promise<OciImage> {
-  const blobs = await openBlobs(reading, path)
+export function openOciImage(reading: Reading, path: Name): OciImage {
+  const blobs = openBlobs(reading, path)
   const facts: PackageFacts = {}
   return {
     facts,
@@ -53,17 +53,17 @@ export async function openOciImage(reading: Reading, path: Name): Promise<OciIma
   }
 }
 
-async function* membersOf(blobs: Blobs, reading: Reading, path: Name): AsyncGenerator<Member> {
-  const layers = await layersOf(blobs, path)
+function* membersOf(blobs: Blobs, reading: Reading, path: Name): Generator<Member> {
+  const layers = layersOf(blobs, path)
   const tree = new LayeredTree(reading.limits.members)
   for (const [number, layer] of layers.entries()) {
     tree.begin(number)
-    for await (const member of readLayer(blobs, reading, path, layer)) tree.add(member)
+    for (const member of readLayer(blobs, reading, path, layer)) tree.add(member)
   }
   const surviving = tree.survivors(layers.length)
   for (const [number, layer] of layers.entries()) {
     let place = 0
-    for await (const member of readLayer(blobs, reading, path, layer)) {
+    for (const member of readLayer(blobs, reading, path, layer)) {
       const [first, ...others] = surviving[number]?.get(place++) ?? []
       if (first === undefined) continue
       yield { ...member, path: first === '' ? '.' : first }
@@ -74,7 +74,7 @@ async function* membersOf(blobs: Blobs, reading: Reading, path: Name): AsyncGene
 }
 
 /** The members of one layer, whose bytes digest to what its image promises. */
-async function* readLayer(blobs: Blobs, reading: Reading, image: Name, layer: Layer): AsyncGenerator<Member> {
+function* readLayer(blobs: Blobs, reading: Reading, image: Name, layer: Layer): Generator<Member> {
   const found = blobs.find(layer.blob)
   const outer = new ByteSource(image, [])
   if (found === undefined) throw outer.corrupt(`its layer ${layer.blob} is missing`)
@@ -82,31 +82,31 @@ async function* readLayer(blobs: Blobs, reading: Reading, image: Name, layer: La
     throw outer.corrupt(`its layer ${layer.blob} has ${found.size} bytes, not ${layer.size}`)
   }
   const stored = watch(found.source, layer.digest)
-  const inner = await decompressed(stored.source)
+  const inner = decompressed(stored.source, reading)
   const plain = watch(inner, layer.diffId)
   try {
     // Some writers leave the end out: the digests say whether a layer is whole.
     const endless = layer.digest !== undefined || layer.diffId !== undefined
     yield* readTar(plain.source, { ...reading, headerBytes: reading.limits.headerBytes, endless })
-    await plain.finish()
-    await stored.finish()
+    plain.finish()
+    stored.finish()
   } finally {
-    await inner.close()
+    inner.close()
   }
 }
 
 /** A source whose bytes are digested on their way, and compared when all were read. */
-function watch(source: ByteSource, promised: Digest | undefined): { source: ByteSource; finish(): Promise<void> } {
+function watch(source: ByteSource, promised: Digest | undefined): { source: ByteSource; finish(): void } {
   const hash: Hash | undefined = promised && createHash(promised.algorithm)
-  async function* chunks(): AsyncGenerator<Buffer> {
-    for await (const chunk of source) {
+  function* chunks(): Generator<Buffer> {
+    for (const chunk of source) {
       hash?.update(chunk)
       yield chunk
     }
   }
   const watched = new ByteSource(source.image, chunks())
-  const finish = async () => {
-    await watched.drain()
+  const finish = () => {
+    watched.drain()
     const actual = hash?.digest('hex')
     if (actual !== promised?.value)
       throw source.corrupt(`its ${promised?.algorithm} is ${actual}, not ${promised?.value}`)

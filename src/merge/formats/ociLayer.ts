@@ -31,10 +31,10 @@ class LayerArchive implements Archive {
     return { whiteouts: this.#whiteouts }
   }
 
-  async *members(): AsyncGenerator<Member> {
+  *members(): Generator<Member> {
     const { names, opaque } = this.#whiteouts
     const { limits } = this.#reading
-    for await (const member of readTar(this.#source, { ...this.#reading, headerBytes: limits.headerBytes })) {
+    for (const member of readTar(this.#source, { ...this.#reading, headerBytes: limits.headerBytes })) {
       const whiteout = whiteoutOf(memberName(member.path, 0))
       if (whiteout === undefined) yield member
       else if (whiteout.kind !== 'nothing') (whiteout.kind === 'opaque' ? opaque : names).add(whiteout.name)

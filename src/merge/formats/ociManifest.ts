@@ -46,10 +46,10 @@ interface SavedImage {
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
 /** The layers of the image for this machine, the lowest first. @throws {CorruptImageError} */
-export async function layersOf(blobs: Blobs, image: Name): Promise<Layer[]> {
+export function layersOf(blobs: Blobs, image: Name): Layer[] {
   const reader = new ManifestReader(blobs, image)
-  const index = await reader.json<Document>('index.json')
-  const layers = index === undefined ? await reader.saved() : await reader.layout(index)
+  const index = reader.json<Document>('index.json')
+  const layers = index === undefined ? reader.saved() : reader.layout(index)
   if (layers.length > mostLayers) throw new CorruptImageError(image, `${layers.length} layers`)
   return layers
 }
@@ -68,11 +68,11 @@ class ManifestReader {
   }
 
   /** A JSON document, which digests to what was promised; undefined when there is none. */
-  async json<T>(name: Name, digest?: Digest): Promise<T | undefined> {
+  json<T>(name: Name, digest?: Digest): T | undefined {
     const found = this.#blobs.find(name)
     if (found === undefined) return undefined
     if (found.size > mostJsonBytes) throw this.#corrupt(`${name} has ${found.size} bytes`)
-    const bytes = await found.source.take(found.size)
+    const bytes = found.source.take(found.size)
     const actual = digest && createHash(digest.algorithm).update(bytes).digest('hex')
     if (actual !== digest?.value) throw this.#corrupt(`the digest of ${name} is ${actual}`)
     try {
@@ -84,15 +84,15 @@ class ManifestReader {
     }
   }
 
-  async layout(index: Document, depth = 0): Promise<Layer[]> {
+  layout(index: Document, depth = 0): Layer[] {
     const chosen = this.#choose(listIn(index.manifests))
-    const manifest = await this.#described(chosen, 'manifest')
+    const manifest = this.#described(chosen, 'manifest')
     // An index inside an index is an image for several machines.
     if (manifest.manifests !== undefined) {
       if (depth > 3) throw this.#corrupt('indexes inside of indexes without an end')
       return this.layout(manifest, depth + 1)
     }
-    const config = manifest.config === undefined ? undefined : await this.#described(manifest.config, 'config')
+    const config = manifest.config === undefined ? undefined : this.#described(manifest.config, 'config')
     const diffIds = listIn(config?.rootfs?.diff_ids)
     return listIn(manifest.layers).map((layer, place): Layer => {
       const digest = this.#digestOf(layer)
@@ -115,9 +115,9 @@ class ManifestReader {
     throw this.#corrupt(`it has ${manifests.length} images, of which ${fitting.length} are for linux/${architecture}`)
   }
 
-  async #described(descriptor: Descriptor, what: string): Promise<Document> {
+  #described(descriptor: Descriptor, what: string): Document {
     const digest = this.#digestOf(descriptor)
-    const document = await this.json<Document>(blobName(digest), digest)
+    const document = this.json<Document>(blobName(digest), digest)
     if (document === undefined) throw this.#corrupt(`its ${what} ${descriptor.digest} is missing`)
     return document
   }
@@ -129,12 +129,12 @@ class ManifestReader {
   }
 
   /** `docker save`: one image; its config has the digests of the layers' tars. */
-  async saved(): Promise<Layer[]> {
-    const images = await this.json<readonly SavedImage[]>('manifest.json')
+  saved(): Layer[] {
+    const images = this.json<readonly SavedImage[]>('manifest.json')
     if (images === undefined) throw this.#corrupt('there is neither index.json nor manifest.json')
     const [image] = listIn(images)
     if (image === undefined || images.length !== 1) throw this.#corrupt(`it has ${images.length} images, not one`)
-    const config = await this.json<Document>(String(image.Config))
+    const config = this.json<Document>(String(image.Config))
     const diffIds = listIn(config?.rootfs?.diff_ids)
     return listIn(image.Layers).map((blob, place): Layer => {
       const diffId = diffIds[place]

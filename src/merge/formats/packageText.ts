@@ -7,9 +7,9 @@ import type { Member } from '../archive/member.ts'
 const mostBytes = 64 * 1024 * 1024
 
 /** The payload of a member that speaks of the package. @throws {CorruptImageError} when it is larger than any is */
-export async function payloadOf({ payload, size, path }: Member, source: ByteSource): Promise<Buffer> {
+export function payloadOf({ payload, size, path }: Member, source: ByteSource): Buffer {
   if (size > mostBytes) throw source.corrupt('is too large to speak of a package', { entry: path })
-  return payload === undefined ? Buffer.alloc(0) : Buffer.from(await payload.take(size))
+  return payload === undefined ? Buffer.alloc(0) : Buffer.from(payload.take(size))
 }
 
 /** `key = value` lines, as makepkg and abuild write .PKGINFO; a key can come several times. */

@@ -3,8 +3,9 @@
 import { gunzipSync } from 'node:zlib'
 import type { Name } from '../../sys/index.ts'
 import type { ByteSource } from '../archive/byteSource.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, Head, Reading } from '../archive/format.ts'
 import type { Digest, Member } from '../archive/member.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 import { readTar } from '../archive/tarReader.ts'
 import type { RecordedEntry } from '../entry.ts'
 import { parseManifest } from '../import/mtreeManifest.ts'
@@ -22,52 +23,44 @@ export const pacmanFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new PacmanArchive(source, reading),
 }
 
-class PacmanArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
+class PacmanArchive extends PackageArchive {
   /** What .MTREE promises, by name; each file that comes is taken out. */
   #promised: Map<Name, RecordedEntry> | undefined
   #hasFacts = false
-  #hasPayload = false
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
+  #hasPayload = false;
 
   /** As pacman does: nothing with a dot before its name belongs to the root. */
-  async *members(): AsyncGenerator<Member> {
-    const { headerBytes } = this.#reading.limits
-    for await (const member of readTar(this.#source, { ...this.#reading, headerBytes })) {
-      if (/^\.[^./]/.test(member.path)) await this.#speakOf(member)
+  *members(): Generator<Member> {
+    const { headerBytes } = this.reading.limits
+    for (const member of readTar(this.source, { ...this.reading, headerBytes })) {
+      if (/^\.[^./]/.test(member.path)) this.#speakOf(member)
       else yield this.#checked(member)
     }
-    if (!this.#hasFacts) throw this.#source.corrupt('the package has no .PKGINFO')
+    if (!this.#hasFacts) throw this.source.corrupt('the package has no .PKGINFO')
     const [missing] = this.#promised ?? []
     if (missing !== undefined)
-      throw this.#source.corrupt('a file of .MTREE is not in the package', { entry: missing[0] })
+      throw this.source.corrupt('a file of .MTREE is not in the package', { entry: missing[0] })
   }
 
-  async #speakOf(member: Member): Promise<void> {
+  #speakOf(member: Member): void {
     if (member.path === '.PKGINFO') {
-      const keys = keysOf((await payloadOf(member, this.#source)).toString('latin1'))
+      const keys = keysOf(payloadOf(member, this.source).toString('latin1'))
       this.facts = { ...nameAndVersion(keys), configFiles: keys.get('backup') ?? [] }
       this.#hasFacts = true
     } else if (member.path === '.MTREE') {
-      if (this.#hasPayload) throw this.#source.corrupt('its .MTREE comes behind files that it should vouch for')
-      this.#promised = this.#readManifest(await payloadOf(member, this.#source))
+      if (this.#hasPayload) throw this.source.corrupt('its .MTREE comes behind files that it should vouch for')
+      this.#promised = this.#readManifest(payloadOf(member, this.source))
       this.facts = { ...this.facts, digests: digestsOf(this.#promised) }
     }
   }
 
   #readManifest(bytes: Buffer): Map<Name, RecordedEntry> {
-    const corrupt = (line: number, reason: string) => this.#source.corrupt(`.MTREE:${line}: ${reason}`)
+    const corrupt = (line: number, reason: string) => this.source.corrupt(`.MTREE:${line}: ${reason}`)
     let text: string
     try {
       text = gunzipSync(bytes, { maxOutputLength: mostManifestBytes }).toString('latin1')
     } catch (cause) {
-      throw this.#source.corrupt('its .MTREE cannot be decompressed', { cause })
+      throw this.source.corrupt('its .MTREE cannot be decompressed', { cause })
     }
     const nobody = { uid: () => undefined, gid: () => undefined }
     const entries = parseManifest(text, { accounts: nobody, corrupt })
@@ -81,7 +74,7 @@ class PacmanArchive implements Archive {
     if (this.#promised === undefined || (member.type !== 'file' && member.type !== 'link')) return member
     const name = member.path.replace(/^(\.\/)+/, '')
     const promised = this.#promised.get(name)
-    const fail = (reason: string) => this.#source.corrupt(reason, { entry: member.path })
+    const fail = (reason: string) => this.source.corrupt(reason, { entry: member.path })
     if (promised === undefined) throw fail('is not in .MTREE')
     this.#promised.delete(name)
     if (member.type === 'link') return member

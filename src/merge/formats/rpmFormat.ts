@@ -6,8 +6,9 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Name } from '../../sys/index.ts'
 import { ByteSource } from '../archive/byteSource.ts'
 import { decompressed } from '../archive/decompression.ts'
-import type { Archive, Format, Head, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, Head, PackageFacts, Reading } from '../archive/format.ts'
 import type { Digest, Member } from '../archive/member.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 import { capabilityBytes } from './capabilities.ts'
 import { type CpioMember, readCpio } from './cpioReader.ts'
 import { filesOf, type RpmFile, rpmPackageName, tags } from './rpmFiles.ts'
@@ -31,55 +32,46 @@ export const rpmFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new RpmArchive(source, reading),
 }
 
-class RpmArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  async *members(): AsyncGenerator<Member> {
-    const header = await this.#readHeaders()
+class RpmArchive extends PackageArchive {
+  *members(): Generator<Member> {
+    const header = this.#readHeaders()
     const files = this.#understood(() => filesOf(header))
     this.facts = factsOf(header, files)
-    const payload = new WatchedPayload(this.#source, header)
-    const plain = await decompressed(payload.source)
+    const payload = new WatchedPayload(this.source, header)
+    const plain = decompressed(payload.source, this.reading)
     try {
-      yield* new Payload(plain, files, this.#reading).members()
-      await plain.drain()
+      yield* new Payload(plain, files, this.reading).members()
+      plain.drain()
     } finally {
-      await plain.close()
+      plain.close()
     }
-    await payload.finish()
+    payload.finish()
   }
 
-  async #readHeaders(): Promise<RpmHeader> {
-    const lead = await this.#source.take(leadBytes)
-    if (!lead.subarray(0, leadMagic.length).equals(leadMagic)) throw this.#source.corrupt('there is no lead of an rpm')
-    if (lead.readUInt16BE(6) === 1) throw this.#source.corrupt('is a source package: there is nothing to merge in it')
-    const signature = await this.#readHeader()
-    await this.#source.skip((8 - (signature.bytes.length % 8)) % 8)
-    const { bytes, header } = await this.#readHeader()
+  #readHeaders(): RpmHeader {
+    const lead = this.source.take(leadBytes)
+    if (!lead.subarray(0, leadMagic.length).equals(leadMagic)) throw this.source.corrupt('there is no lead of an rpm')
+    if (lead.readUInt16BE(6) === 1) throw this.source.corrupt('is a source package: there is nothing to merge in it')
+    const signature = this.#readHeader()
+    this.source.skip((8 - (signature.bytes.length % 8)) % 8)
+    const { bytes, header } = this.#readHeader()
     for (const [tag, algorithm] of headerDigests) {
       const promised = signature.header.string(tag)
       const actual = createHash(algorithm).update(bytes).digest('hex')
       if (promised !== undefined && promised !== actual) {
-        throw this.#source.corrupt(`the ${algorithm} of its header is ${actual}, not ${promised}`)
+        throw this.source.corrupt(`the ${algorithm} of its header is ${actual}, not ${promised}`)
       }
     }
-    if (rpmPackageName(header) === undefined) throw this.#source.corrupt('its header does not name the package')
+    if (rpmPackageName(header) === undefined) throw this.source.corrupt('its header does not name the package')
     const format = header.string(tags.payloadFormat) ?? 'cpio'
-    if (format !== 'cpio') throw this.#source.corrupt(`its payload is a ${format}, not a cpio`)
+    if (format !== 'cpio') throw this.source.corrupt(`its payload is a ${format}, not a cpio`)
     return header
   }
 
-  async #readHeader(): Promise<{ bytes: Buffer; header: RpmHeader }> {
-    const intro = Buffer.from(await this.#source.peek(introBytes))
+  #readHeader(): { bytes: Buffer; header: RpmHeader } {
+    const intro = Buffer.from(this.source.peek(introBytes))
     const length = this.#understood(() => headerLength(intro))
-    const bytes = Buffer.from(await this.#source.take(length))
+    const bytes = Buffer.from(this.source.take(length))
     return { bytes, header: this.#understood(() => new RpmHeader(bytes)) }
   }
 
@@ -87,7 +79,7 @@ class RpmArchive implements Archive {
     try {
       return read()
     } catch (error) {
-      if (error instanceof BadHeader) throw this.#source.corrupt(error.message)
+      if (error instanceof BadHeader) throw this.source.corrupt(error.message)
       throw error
     }
   }
@@ -117,15 +109,15 @@ class WatchedPayload {
     this.source = new ByteSource(outer.image, this.#watched(), outer.offset)
   }
 
-  async *#watched(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#outer) {
+  *#watched(): Generator<Buffer> {
+    for (const chunk of this.#outer) {
       this.#hash?.update(chunk)
       yield chunk
     }
   }
 
-  async finish(): Promise<void> {
-    await this.source.drain()
+  finish(): void {
+    this.source.drain()
     const actual = this.#hash?.digest('hex')
     if (actual === this.#promised || actual === undefined) return
     throw this.#outer.corrupt(`the sha256 of its payload is ${actual}, not ${this.#promised}`)
@@ -151,16 +143,16 @@ class Payload {
     this.#awaited = new Set(files.filter(({ isGhost }) => !isGhost))
   }
 
-  async *members(): AsyncGenerator<Member> {
+  *members(): Generator<Member> {
     const namesOfInode = new Map<number, number>()
     for (const { type, inode, isGhost } of this.#files) {
       if (type === 'file' && !isGhost) namesOfInode.set(inode, (namesOfInode.get(inode) ?? 0) + 1)
     }
-    for await (const found of readCpio(this.#source)) {
+    for (const found of readCpio(this.#source)) {
       const file = this.#fileOf(found)
       if (file.type === 'file' && (namesOfInode.get(file.inode) ?? 1) > 1)
         yield* this.#linked(file, found, namesOfInode)
-      else yield await this.#member(file, found)
+      else yield this.#member(file, found)
     }
     const [missing] = this.#awaited
     if (missing !== undefined) throw this.#source.corrupt('the payload has no such file', { entry: missing.name })
@@ -175,7 +167,7 @@ class Payload {
   }
 
   /** A name of an inode with several; the contents come with the last one of them. */
-  async *#linked(file: RpmFile, found: CpioMember, left: Map<number, number>): AsyncGenerator<Member> {
+  *#linked(file: RpmFile, found: CpioMember, left: Map<number, number>): Generator<Member> {
     const others = this.#waiting.get(file.inode) ?? []
     const remaining = (left.get(file.inode) ?? 1) - others.length - 1
     const size = found.size ?? (remaining === 0 ? file.size : 0)
@@ -185,15 +177,15 @@ class Payload {
       return
     }
     this.#waiting.delete(file.inode)
-    yield await this.#member(file, found)
+    yield this.#member(file, found)
     for (const other of others) yield { ...this.#facts(other), type: 'link', size: 0, target: file.name }
   }
 
-  async #member(file: RpmFile, found: CpioMember): Promise<Member> {
+  #member(file: RpmFile, found: CpioMember): Member {
     const stored = found.size ?? (file.type === 'file' ? file.size : (file.target?.length ?? 0))
     const payload = found.payload(stored)
     if (file.type === 'symlink') {
-      const target = (await payload.take(stored)).toString('latin1')
+      const target = payload.take(stored).toString('latin1')
       if (target !== file.target)
         throw this.#source.corrupt('points elsewhere than the header says', { entry: file.name })
       return this.#facts(file)

@@ -4,10 +4,9 @@
 // the same, only what the segment says is not known then.
 
 import type { ByteSource } from '../archive/byteSource.ts'
-import { decompressed } from '../archive/decompression.ts'
-import type { Archive, Format, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, PackageFacts, Reading } from '../archive/format.ts'
 import type { Member } from '../archive/member.ts'
-import { readTar } from '../archive/tarReader.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 
 /** The segment has no size limit of its own; Portage's are some ten kibibytes. */
 const mostSegmentBytes = 64 * 1024 * 1024
@@ -20,31 +19,16 @@ export const xpakFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new XpakArchive(source, reading),
 }
 
-class XpakArchive implements Archive {
-  facts: PackageFacts = {}
-  readonly #source: ByteSource
-  readonly #reading: Reading
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
+class XpakArchive extends PackageArchive {
+  *members(): Generator<Member> {
+    yield* this.tarIn(this.source)
+    this.facts = this.#readSegment()
   }
 
-  async *members(): AsyncGenerator<Member> {
-    const plain = await decompressed(this.#source)
-    try {
-      yield* readTar(plain, { ...this.#reading, headerBytes: this.#reading.limits.headerBytes })
-      await plain.drain()
-    } finally {
-      await plain.close()
-    }
-    this.facts = await this.#readSegment()
-  }
-
-  async #readSegment(): Promise<PackageFacts> {
-    const source = this.#source
+  #readSegment(): PackageFacts {
+    const source = this.source
     const start = source.offset
-    const bytes = Buffer.from(await source.peek(mostSegmentBytes))
+    const bytes = Buffer.from(source.peek(mostSegmentBytes))
     const texts = parseXpak(bytes)
     if (texts === undefined) throw source.corrupt('there is no XPAK segment behind its tar', { offset: start })
     const [category, name] = [texts.get('CATEGORY')?.trim(), texts.get('PF')?.trim()]

@@ -4,7 +4,7 @@ import { ByteSource } from '../../../src/merge/archive/byteSource.ts'
 import { throughPackage } from '../../../src/merge/archive/decodingPackages.ts'
 import { decompressed } from '../../../src/merge/archive/decompression.ts'
 import { CorruptImageError } from '../../../src/merge/index.ts'
-import { type DecoderName, openDecoder } from '../../../src/sys/index.ts'
+import { CancelFlag, type DecoderName, openDecoder } from '../../../src/sys/index.ts'
 import { randomBytes } from '../../support/tree.ts'
 
 /** Bytes that compress in part, and are more than any buffer on the way. */
@@ -30,66 +30,77 @@ function sourceOf(bytes: Buffer, piece = 70_001): ByteSource {
   return new ByteSource('image', pieces)
 }
 
-async function readAll(source: AsyncIterable<Buffer>): Promise<Buffer> {
+function readAll(source: Iterable<Buffer>): Buffer {
   const chunks: Buffer[] = []
-  for await (const chunk of source) chunks.push(Buffer.from(chunk))
+  for (const chunk of source) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }
 
-describe('decompressed()', () => {
-  const compressed = new Map<Name, Buffer>()
-  before(() => {
-    for (const name of Object.keys(tools) as Name[]) compressed.set(name, compress(name, plain))
-  })
-  const bytesOf = (name: Name) => compressed.get(name) as Buffer
+async function readStream(source: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of source) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
 
-  it('passes on what is not compressed', async () => {
-    assert.ok((await readAll(await decompressed(sourceOf(plain)))).equals(plain))
-  })
+for (const decodesBeside of [false, true])
+  describe(`decompressed() in ${decodesBeside ? 'a thread of its own' : 'the thread at hand'}`, () => {
+    const how = { cancel: new CancelFlag(), decodesBeside }
+    const compressed = new Map<Name, Buffer>()
+    before(() => {
+      for (const name of Object.keys(tools) as Name[]) compressed.set(name, compress(name, plain))
+    })
+    const bytesOf = (name: Name) => compressed.get(name) as Buffer
 
-  for (const name of Object.keys(tools) as Name[]) {
-    it(`gives what ${name} compressed, told by its first bytes`, async () => {
-      assert.ok((await readAll(await decompressed(sourceOf(bytesOf(name))))).equals(plain))
+    it('passes on what is not compressed', () => {
+      assert.ok(readAll(decompressed(sourceOf(plain), how)).equals(plain))
     })
 
-    it(`reads several ${name} streams as one`, async () => {
-      const twice = Buffer.concat([bytesOf(name), compress(name, Buffer.from('and more'))])
-      const expected = Buffer.concat([plain, Buffer.from('and more')])
-      assert.ok((await readAll(await decompressed(sourceOf(twice)))).equals(expected))
-    })
-
-    it(`refuses ${name} data that end early, wherever they do`, async () => {
-      const bytes = bytesOf(name)
-      const lengths = [20, 1000, bytes.length >> 1, bytes.length - 20, bytes.length - 1]
-      for (const length of lengths) {
-        const source = await decompressed(sourceOf(bytes.subarray(0, length)))
-        await assert.rejects(readAll(source), CorruptImageError, `${length} of ${bytes.length} bytes`)
-      }
-    })
-
-    it(`refuses ${name} data that were changed`, async () => {
-      const bytes = Buffer.from(bytesOf(name))
-      const middle = bytes.length >> 1
-      bytes.writeUInt8(bytes.readUInt8(middle) ^ 0x55, middle)
-      await assert.rejects(readAll(await decompressed(sourceOf(bytes))), (error: unknown) => {
-        assert.ok(error instanceof CorruptImageError)
-        assert.ok(error.offset !== undefined && error.offset < plain.length, `offset ${error.offset}`)
-        return true
+    for (const name of Object.keys(tools) as Name[]) {
+      it(`gives what ${name} compressed, told by its first bytes`, () => {
+        assert.ok(readAll(decompressed(sourceOf(bytesOf(name)), how)).equals(plain))
       })
-    })
-  }
 
-  for (const name of ['xz', 'zstd', 'bzip2'] as const) {
-    it(`leaves to the source what follows the ${name} data`, async () => {
-      const source = sourceOf(Buffer.concat([bytesOf(name), Buffer.from('XPAKPACK')]))
-      assert.ok((await readAll(await decompressed(source))).equals(plain))
-      assert.equal((await readAll(source)).toString(), 'XPAKPACK')
-    })
-  }
-})
+      it(`reads several ${name} streams as one`, () => {
+        const twice = Buffer.concat([bytesOf(name), compress(name, Buffer.from('and more'))])
+        const expected = Buffer.concat([plain, Buffer.from('and more')])
+        assert.ok(readAll(decompressed(sourceOf(twice), how)).equals(expected))
+      })
+
+      it(`refuses ${name} data that end early, wherever they do`, () => {
+        const bytes = bytesOf(name)
+        const lengths = [20, 1000, bytes.length >> 1, bytes.length - 20, bytes.length - 1]
+        for (const length of lengths) {
+          const source = decompressed(sourceOf(bytes.subarray(0, length)), how)
+          assert.throws(() => readAll(source), CorruptImageError, `${length} of ${bytes.length} bytes`)
+        }
+      })
+
+      it(`refuses ${name} data that were changed`, () => {
+        const bytes = Buffer.from(bytesOf(name))
+        const middle = bytes.length >> 1
+        bytes.writeUInt8(bytes.readUInt8(middle) ^ 0x55, middle)
+        assert.throws(
+          () => readAll(decompressed(sourceOf(bytes), how)),
+          (error: unknown) => {
+            assert.ok(error instanceof CorruptImageError)
+            assert.ok(error.offset !== undefined && error.offset < plain.length, `offset ${error.offset}`)
+            return true
+          },
+        )
+      })
+    }
+
+    for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as const) {
+      it(`leaves to the source what follows the ${name} data`, () => {
+        const source = sourceOf(Buffer.concat([bytesOf(name), Buffer.from('XPAKPACK')]))
+        assert.ok(readAll(decompressed(source, how)).equals(plain))
+        assert.equal(readAll(source).toString(), 'XPAKPACK')
+      })
+    }
+  })
 
 describe('openDecoder()', () => {
-  for (const name of ['xz', 'zstd', 'bzip2'] as DecoderName[]) {
+  for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as DecoderName[]) {
     it(`finds the C library for ${name}, which every Debian has`, () => {
       const decoder = openDecoder(name)
       assert.ok(decoder !== undefined)
@@ -99,16 +110,16 @@ describe('openDecoder()', () => {
 })
 
 describe('throughPackage()', () => {
-  for (const name of ['xz', 'zstd', 'bzip2'] as const) {
+  for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as const) {
     it(`gives what ${name} compressed where there is no C library, and refuses what is cut short`, async () => {
       const small = plain.subarray(600_000, 1_000_000)
       const bytes = compress(name, small)
       const chunks = await throughPackage(name, sourceOf(bytes))
       assert.ok(chunks !== undefined, `the npm package for ${name} is not installed`)
-      assert.ok((await readAll(chunks)).equals(small))
+      assert.ok((await readStream(chunks)).equals(small))
       for (const length of [1000, bytes.length >> 1, bytes.length - 1]) {
         const cut = await throughPackage(name, sourceOf(bytes.subarray(0, length)))
-        await assert.rejects(readAll(cut as AsyncIterable<Buffer>), `${length} of ${bytes.length} bytes`)
+        await assert.rejects(readStream(cut as AsyncIterable<Buffer>), `${length} of ${bytes.length} bytes`)
       }
     })
   }

@@ -56,7 +56,7 @@ function makeDeb(directory: string, compression: string): string {
   return deb
 }
 
-async function factsOf(bytes: Buffer) {
+function factsOf(bytes: Buffer) {
   const reading = {
     kernel: linuxKernel(),
     cancel: new CancelFlag(),
@@ -64,9 +64,9 @@ async function factsOf(bytes: Buffer) {
     concatenated: false,
     accounts: noAccounts,
   }
-  const archive = await openArchive(new ByteSource('image', [bytes]), reading)
+  const archive = openArchive(new ByteSource('image', [bytes]), reading)
   const paths: string[] = []
-  for await (const { path } of archive.members()) paths.push(path)
+  for (const { path } of archive.members()) paths.push(path)
   return { facts: archive.facts, format: archive.format.name, paths }
 }
 
@@ -101,7 +101,7 @@ describe('merge() of a Debian package', function () {
 
   it('knows what the package says of itself', () =>
     withDirectory(async (directory) => {
-      const { facts, format } = await factsOf(fs.readFileSync(makeDeb(directory, 'xz')))
+      const { facts, format } = factsOf(fs.readFileSync(makeDeb(directory, 'xz')))
       assert.equal(format, 'deb')
       assert.equal(facts.packageName, 'hello')
       assert.equal(facts.version, '1:2.10-3')
@@ -133,7 +133,7 @@ describe("merge() of npm's packages", () => {
   )
 
   it('takes package/ off their names, and knows name and version', async () => {
-    const { facts, format } = await factsOf(tgz)
+    const { facts, format } = factsOf(tgz)
     assert.deepEqual([format, facts], ['npm', { packageName: '@scope/x', version: '1.2.3' }])
     await withDirectory(async (directory) => {
       const root = emptyRoot(directory)

@@ -77,19 +77,6 @@ function isRefusal(error: unknown): boolean {
   return error instanceof CorruptImageError || error instanceof UnsafeEntryError || error instanceof MetadataLostError
 }
 
-/** A promise that nobody keeps is a hang too. */
-async function inTime<T>(work: Promise<T>, round: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`round ${round} hangs`)), 30_000)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 describe('headers with flipped bits', function () {
   this.timeout(3_600_000)
 
@@ -118,8 +105,7 @@ describe('headers with flipped bits', function () {
         }
         const start = performance.now()
         try {
-          const unpacked = await inTime(unpackArchive(unpacking, toName(image)), round)
-          unpacked.remove()
+          unpackArchive(unpacking, toName(image)).remove()
           outcomes.read++
         } catch (error) {
           if (!isRefusal(error)) throw new Error(`round ${round}: ${String(error)}`, { cause: error })
