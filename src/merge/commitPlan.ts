@@ -4,6 +4,7 @@ import { stageSaves } from './config/saves.ts'
 import { BroughtConfig, makeLeftDirectory, olderBases, stageBases, stageLeft } from './config/stageConfig.ts'
 import type { CopyTotals } from './copyTotals.ts'
 import type { RecordedEntry } from './entry.ts'
+import { withGhosts } from './ghosts.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { OtherRoots } from './mark.ts'
@@ -105,7 +106,8 @@ function stageAll(
     ...plan.packages.flatMap((planned) => {
       const { packageName, entries, image } = planned
       const configured: RecordedEntry[] = []
-      const recorded = noteNames(written, planned, brought.recordedEntries(entries, recordedOf, configured))
+      const all = withGhosts(brought.recordedEntries(entries, recordedOf, configured), planned.ghosts)
+      const recorded = noteNames(written, planned, all)
       const erased = plan.erased.get(packageName) ?? []
       const record = write(packageName, recordBytes({ packageName, entries: recorded, leftOut: image.leftOut, erased }))
       const bases = brought.basesOf(configured, () => olderBases(session, from))

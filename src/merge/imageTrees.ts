@@ -121,7 +121,7 @@ export function withImages<T>(
       const place = images.length
       const above = new LayersAbove(() => images.slice(place + 1).filter(({ whiteouts }) => whiteouts !== undefined))
       const image = new TreeImage(kernel, tree.path, tree.options, originOf(tree, above))
-      images.push({ packageName: tree.options.package, image, protection: protectionOf(tree), ...whiteoutsOf(tree) })
+      images.push({ packageName: tree.options.package, image, protection: protectionOf(tree), ...beyondEntries(tree) })
     }
     return use(images)
   } finally {
@@ -135,10 +135,15 @@ function protectionOf({ options, unpacked }: ImageTree): Protection {
   return makeProtection({ ...options, configFiles: [...(options.configFiles ?? []), ...told.map(nameBytes)] })
 }
 
-/** What a layer takes away, of the names that the caller wants of it. */
-function whiteoutsOf({ options, unpacked }: ImageTree): Pick<PackageImage, 'whiteouts'> {
-  const whiteouts = unpacked?.facts.whiteouts
-  return whiteouts === undefined ? {} : { whiteouts: { ...whiteouts, selects: nameSelector(options) } }
+/** What a package owns without bringing it, and what it takes away: of the names that the caller wants of it. */
+function beyondEntries({ options, unpacked }: ImageTree): Pick<PackageImage, 'ghosts' | 'whiteouts'> {
+  const { ghosts = [], whiteouts } = unpacked?.facts ?? {}
+  if (ghosts.length === 0 && whiteouts === undefined) return { ghosts }
+  const selects = nameSelector(options)
+  return {
+    ghosts: ghosts.filter(({ name }) => selects(name)),
+    ...(whiteouts && { whiteouts: { ...whiteouts, selects } }),
+  }
 }
 
 function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOrigin {

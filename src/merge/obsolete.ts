@@ -72,6 +72,8 @@ export function findObsolete(
     const isShared = owners.of(name).some((owner) => !own.has(owner))
     if (isShared && type === 'directory') continue // directories are everybody's
     if (isShared) keep('owned by another package')
+    else if (live === undefined && entry.unknown?.has('missing'))
+      continue // nobody expects it
     else if (live === undefined) {
       keep('missing')
       missing.push({ packageName, entry, liveName })

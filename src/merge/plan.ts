@@ -9,6 +9,7 @@ import type { Action } from './decide.ts'
 import type { RecordedEntry, RecordedProtection, Xattrs } from './entry.ts'
 import { type ErasedNames, rememberErased } from './erasedNames.ts'
 import type { Whiteouts } from './formats/ociWhiteouts.ts'
+import { claimGhosts } from './ghosts.ts'
 import { planningOrder } from './layers.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
@@ -31,6 +32,8 @@ export interface PackageImage {
   readonly packageName: string
   readonly image: TreeImage
   readonly protection: Protection
+  /** What it owns without bringing it. */
+  readonly ghosts: readonly RecordedEntry[]
   /** What it takes away of the root, and of layers below it. */
   readonly whiteouts?: Whiteouts & { readonly selects: (name: Name) => boolean }
 }
@@ -107,7 +110,8 @@ export function makePlan(input: PlanInput): Plan {
   const settler = settlerOf({ ...input, claims, names, recorded })
   const planning: Planning = { ...input, claims, names, recorded, settler }
   const packages = planningOrder(images).map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
-  const isCovered = (liveName: Name) => names.covers(liveName)
+  const ghosts = claimGhosts(planning, packages)
+  const isCovered = (liveName: Name) => names.covers(liveName) || ghosts.has(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
   const configured = configPlan(input, settler, { packages, ...obsolete })
   const erased = planWhiteouts(planning, packages, configured)

@@ -14,7 +14,7 @@ export type WrittenNames = Map<string, NameHashes>
  */
 export function* noteNames(
   written: WrittenNames,
-  { packageName, entries }: Pick<PlannedPackage, 'packageName' | 'entries'>,
+  { packageName, entries, ghosts }: Pick<PlannedPackage, 'packageName' | 'entries' | 'ghosts'>,
   recorded: Iterable<RecordedEntry>,
 ): Generator<RecordedEntry> {
   const names = new NameHashes()
@@ -22,6 +22,8 @@ export function* noteNames(
     names.add(entry.name)
     yield entry
   }
-  const isStraight = entries.every(({ entry, liveName }) => entry.type !== 'directory' || liveName === entry.name)
+  const isStraight =
+    ghosts.length === 0 && // whose directories may be anybody's, behind any symlink
+    entries.every(({ entry, liveName }) => entry.type !== 'directory' || liveName === entry.name)
   if (isStraight) written.set(packageName, names)
 }

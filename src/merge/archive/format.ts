@@ -2,6 +2,7 @@
 
 import type { CancelFlag, Kernel, Name } from '../../sys/index.ts'
 import type { Accounts } from '../accounts.ts'
+import type { RecordedEntry } from '../entry.ts'
 import type { Whiteouts } from '../formats/ociWhiteouts.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Limits } from './limits.ts'
@@ -15,6 +16,8 @@ export interface PackageFacts {
   readonly configFiles?: readonly Name[]
   /** What the package promises of its payloads, by name relative to the root. */
   readonly digests?: ReadonlyMap<Name, Digest>
+  /** What the package owns without bringing it: made while it is used. */
+  readonly ghosts?: readonly RecordedEntry[]
   /** What it takes away of the root: a container's layer does. */
   readonly whiteouts?: Whiteouts
 }

@@ -4,6 +4,7 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import type { Name } from '../../sys/index.ts'
+import type { Accounts } from '../accounts.ts'
 import { ByteSource } from '../archive/byteSource.ts'
 import { decompressed } from '../archive/decompression.ts'
 import type { Format, Head, PackageFacts, Reading } from '../archive/format.ts'
@@ -11,6 +12,7 @@ import type { Digest, Member } from '../archive/member.ts'
 import { PackageArchive } from '../archive/packageArchive.ts'
 import { capabilityBytes } from './capabilities.ts'
 import { type CpioMember, readCpio } from './cpioReader.ts'
+import { recordedRpmFile } from './rpmEntry.ts'
 import { filesOf, type RpmFile, rpmPackageName, tags } from './rpmFiles.ts'
 import { BadHeader, headerLength, RpmHeader } from './rpmHeader.ts'
 
@@ -36,7 +38,7 @@ class RpmArchive extends PackageArchive {
   *members(): Generator<Member> {
     const header = this.#readHeaders()
     const files = this.#understood(() => filesOf(header))
-    this.facts = factsOf(header, files)
+    this.facts = factsOf(header, files, this.reading.accounts)
     const payload = new WatchedPayload(this.source, header)
     const plain = decompressed(payload.source, this.reading)
     try {
@@ -85,13 +87,14 @@ class RpmArchive extends PackageArchive {
   }
 }
 
-function factsOf(header: RpmHeader, files: readonly RpmFile[]): PackageFacts {
+function factsOf(header: RpmHeader, files: readonly RpmFile[], accounts: Accounts): PackageFacts {
   const packageName = header.string(tags.name)
   const version = `${header.string(tags.version)}-${header.string(tags.release)}`
   const digests = new Map<Name, Digest>()
   for (const { name, digest } of files) if (digest !== undefined) digests.set(name, digest)
   const configFiles = files.filter(({ isConfig }) => isConfig).map(({ name }) => name)
-  return { ...(packageName === undefined ? {} : { packageName }), version, configFiles, digests }
+  const ghosts = files.filter(({ isGhost }) => isGhost).map((file) => recordedRpmFile(file, accounts))
+  return { ...(packageName === undefined ? {} : { packageName }), version, configFiles, digests, ghosts }
 }
 
 /** The compressed bytes, digested on their way where the header says what they digest to. */

@@ -7,11 +7,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Name } from '../../sys/index.ts'
-import { type Accounts, accountsOf } from '../accounts.ts'
-import type { RecordedEntry, Unknown } from '../entry.ts'
+import { accountsOf } from '../accounts.ts'
 import { InvalidArgumentError } from '../errors.ts'
-import { capabilityBytes } from '../formats/capabilities.ts'
-import { filesOf, type RpmFile, rpmPackageName } from '../formats/rpmFiles.ts'
+import { recordedRpmFile } from '../formats/rpmEntry.ts'
+import { filesOf, rpmPackageName } from '../formats/rpmFiles.ts'
 import { BadHeader, headerLength, RpmHeader } from '../formats/rpmHeader.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { ForeignDatabase, ForeignPackage, ForeignSource } from './foreign.ts'
@@ -34,7 +33,7 @@ export const rpm: ForeignDatabase = {
     const accounts = accountsOf(files.root)
     return headersIn(exported, (reason) => files.corrupt(found, 1, reason)).map((header): ForeignPackage => {
       const installed = filesOf(header).filter(({ isInstalled }) => isInstalled)
-      return { name: rpmPackageName(header) ?? '', entries: installed.map((file) => entryOf(file, accounts)) }
+      return { name: rpmPackageName(header) ?? '', entries: installed.map((file) => recordedRpmFile(file, accounts)) }
     })
   },
 }
@@ -84,35 +83,3 @@ function headersIn(exported: Buffer, corrupt: (reason: string) => Error): RpmHea
   }
   return headers.filter((header) => rpmPackageName(header)?.startsWith('gpg-pubkey-') === false)
 }
-
-/** What rpm does not compare either: of a ghost contents and time, of any file what its package has left out. */
-function entryOf(file: RpmFile, accounts: Accounts): RecordedEntry {
-  const [uid, gid] = [accounts.uid(file.user), accounts.gid(file.group)]
-  const unknown = new Set<Unknown>(['xattrs', ...(file.isGhost ? ghostly : [])])
-  if (file.type !== 'file') unknown.add('mtime') // rpmVerifyFile compares times of regular files only
-  for (const fact of file.unverified) if (fact !== 'digest') unknown.add(fact)
-  if (uid === undefined) unknown.add('owner')
-  if (gid === undefined) unknown.add('group')
-  if (file.mayBeMissing) unknown.add('missing')
-  const known = <T>(fact: Unknown, value: T, otherwise: T) => (unknown.has(fact) ? otherwise : value)
-  const capability = capabilityBytes(file.capabilities)
-  const digest = file.isGhost || file.unverified.has('digest') ? undefined : file.digest
-  const [target, rdev] = [known('link', file.target, undefined), known('device', file.rdev, undefined)]
-  return {
-    name: file.name,
-    type: file.type,
-    uid: known('owner', uid ?? 0, 0),
-    gid: known('group', gid ?? 0, 0),
-    mode: known('mode', file.mode, 0),
-    mtimeNs: known('mtime', file.mtimeNs, 0n),
-    size: known('size', file.size, 0),
-    xattrs: capability === undefined ? [] : [{ name: 'security.capability', value: capability }],
-    ...(target === undefined ? {} : { target }),
-    ...(rdev === undefined ? {} : { rdev }),
-    ...(digest?.algorithm === 'sha256' ? { sha256: digest.value } : digest && { foreignDigest: digest }),
-    ...(file.isConfig ? { isConfig: true } : {}),
-    unknown,
-  }
-}
-
-const ghostly: readonly Unknown[] = ['size', 'mtime', 'link']

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { CorruptImageError, exportRecord, merge, readRecord, verify } from '../../../src/merge/index.ts'
+import { CorruptImageError, exportRecord, merge, owner, readRecord, unmerge, verify } from '../../../src/merge/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
 import { dpkgTools, type NativeTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
@@ -167,18 +167,80 @@ describe('a merged root equals what the own tool installs', function () {
     })
   })
 
+  /** A package that brings a file and owns another; it brought that once. */
+  const ghostly = (directory: string, version: string, isGhost: boolean) =>
+    rpmTools.pack(directory, {
+      name: 'tool',
+      version,
+      tree: 'f /usr/bin/real "x" mtime=1500000000\nf /usr/share/ghost "boo" mtime=1500000000',
+      attributes: isGhost ? { '/usr/share/ghost': '%ghost' } : {},
+    })
+
   it('rpm, of a package with ghosts, which it owns and does not bring', function () {
     needCommands(this, rpmTools.commands)
     return withRoots(async (theirs, ours, directory) => {
-      const file = rpmTools.pack(directory, {
-        name: 'tool',
-        tree: 'f /usr/bin/real "x" mtime=1500000000\nf /usr/share/ghost "boo" mtime=1500000000',
-        attributes: { '/usr/share/ghost': '%ghost' },
-      })
+      const file = ghostly(directory, '1', true)
       rpmTools.install(theirs, file)
       await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
       assert.deepEqual(differences(ours, theirs), [])
       assert.ok(!fs.existsSync(join(ours, 'usr/share/ghost')))
+      assert.deepEqual(await verify({ root: ours }), [], 'nobody expects it')
+      assert.deepEqual(await owner({ root: ours, names: ['usr/share/ghost'] }), [
+        { name: 'usr/share/ghost', packages: ['tool'] },
+      ])
+      for (const root of [ours, theirs])
+        fs.writeFileSync(join(root, 'usr/share/ghost'), 'made while in use', { mode: 0o600 })
+      assert.deepEqual(
+        (await verify({ root: ours })).map(({ name, differences: found }) => [name, ...found].join(' ')),
+        ['usr/share/ghost mode'],
+      )
+      assert.match(rpmTools.verify(theirs), /^\.M\.\.\.\.\.\.\. +g \/usr\/share\/ghost$/m)
+      for (const root of [ours, theirs]) fs.chmodSync(join(root, 'usr/share/ghost'), 0o644)
+      assert.deepEqual(await verify({ root: ours }), [], 'its contents are nobody’s business')
+      rpmTools.remove(theirs, 'tool')
+      await unmerge({ root: ours, packages: ['tool'], durability: 'none' })
+      for (const root of [ours, theirs]) assert.ok(!fs.existsSync(join(root, 'usr/share/ghost')))
+    })
+  })
+
+  it('rpm: a ghost is a collision for others, and others for it', function () {
+    needCommands(this, rpmTools.commands)
+    return withRoots(async (_, root, directory) => {
+      const file = ghostly(directory, '1', true)
+      const image = join(directory, 'image')
+      fs.mkdirSync(join(image, 'usr/share'), { recursive: true })
+      fs.writeFileSync(join(image, 'usr/share/ghost'), 'of another')
+      const together = {
+        root,
+        images: [
+          { image: file, package: 'tool' },
+          { image, package: 'other' },
+        ],
+      }
+      await assert.rejects(merge(together), /usr\/share\/ghost: nothing of nobody \(is one name with .* of other/)
+      await merge({ root, image: file, package: 'tool', durability: 'none' })
+      await assert.rejects(merge({ root, image, package: 'other' }), /usr\/share\/ghost: nothing of tool/)
+      await unmerge({ root, packages: ['tool'], durability: 'none' })
+      await merge({ root, image, package: 'other', durability: 'none' })
+      const refused = /usr\/share\/ghost: file of other/
+      await assert.rejects(merge({ root, image: file, package: 'tool' }), refused)
+      await merge({ root, image: file, package: 'tool', collisionIgnore: ['usr/share/ghost'], durability: 'none' })
+      const [owned] = await owner({ root, names: ['usr/share/ghost'] })
+      assert.deepEqual(owned?.packages, ['tool'])
+      assert.equal(fs.readFileSync(join(root, 'usr/share/ghost'), 'utf8'), 'of another')
+    })
+  })
+
+  it('rpm: what was brought and becomes a ghost stays', function () {
+    needCommands(this, rpmTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      for (const file of [ghostly(directory, '1', false), ghostly(directory, '2', true)]) {
+        rpmTools.install(theirs, file)
+        await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      }
+      assert.deepEqual(differences(ours, theirs), [])
+      assert.equal(fs.readFileSync(join(ours, 'usr/share/ghost'), 'utf8'), 'boo')
+      assert.deepEqual(await verify({ root: ours }), [])
     })
   })
 })

@@ -1,0 +1,49 @@
+// What packages own without bringing it (rpm's %ghost): nothing is made or replaced, but the names are claimed.
+
+import { baseName, displayName, joinName, type Name, parentName } from '../sys/index.ts'
+import { claimOf, remedyOf } from './claims.ts'
+import type { RecordedEntry } from './entry.ts'
+import { UnsafeEntryError } from './errors.ts'
+import type { PackageImage } from './plan.ts'
+import type { Planning } from './planner.ts'
+
+/**
+ * Claims the ghosts of some images, all of whose entries are planned: another package's name, or one that another
+ * image of the call brings, is a collision.
+ *
+ * @returns the live names, which stay although an older version may have brought them
+ */
+export function claimGhosts(planning: Planning, images: readonly PackageImage[]): ReadonlySet<Name> {
+  const live = new Set<Name>()
+  for (const from of images) for (const ghost of from.ghosts) live.add(claim(planning, from, ghost))
+  return live
+}
+
+function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): Name {
+  const { claims, mayTake, names, problems, root, state } = planning
+  const { name, type } = ghost
+  const liveName = joinName(root.findDirectory(parentName(name))?.name ?? parentName(name), baseName(name))
+  if (state.holds(liveName)) problems.add(new UnsafeEntryError(name, 'lies in the state directory'))
+  if (type === 'directory') return liveName // directories are everybody's
+  const owners = claims.ownersOf(name, liveName)
+  const claimed = claimOf(ghost, root.find(liveName))
+  if (mayTake(name)) claims.take([name, liveName], owners)
+  else if (claims.othersOf(owners).length > 0) claims.collide(claimed, remedyOf('refuse', owners), owners)
+  const planned = names.find(liveName)
+  if (planned !== undefined && planned.from !== from) {
+    const other = `'${displayName(planned.entry.name)}' of ${planned.from.packageName}`
+    claims.collide(claimed, `is one name with ${other}: leave one of them out`, [])
+  }
+  return liveName
+}
+
+/** What is recorded of a package: directories come before what is in them. */
+export function* withGhosts(
+  recorded: Iterable<RecordedEntry>,
+  ghosts: readonly RecordedEntry[],
+): Generator<RecordedEntry> {
+  const isDirectory = ({ type }: RecordedEntry) => type === 'directory'
+  yield* ghosts.filter(isDirectory)
+  yield* recorded
+  yield* ghosts.filter((ghost) => !isDirectory(ghost))
+}
