@@ -2,9 +2,10 @@
 
 import type { Name } from '../../sys/index.ts'
 import type { ByteSource } from '../archive/byteSource.ts'
-import type { Archive, Format, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, PackageFacts, Reading } from '../archive/format.ts'
 import type { Member } from '../archive/member.ts'
 import { memberName } from '../archive/memberName.ts'
+import { PackageArchive } from '../archive/packageArchive.ts'
 import { readTar } from '../archive/tarReader.ts'
 import { UnsafeEntryError } from '../errors.ts'
 import { whiteoutOf } from './ociWhiteouts.ts'
@@ -17,24 +18,14 @@ export const ociLayerFormat: Format = {
   open: (source: ByteSource, reading: Reading) => new LayerArchive(source, reading),
 }
 
-class LayerArchive implements Archive {
-  readonly #source: ByteSource
-  readonly #reading: Reading
+class LayerArchive extends PackageArchive {
   readonly #whiteouts = { names: new Set<Name>(), opaque: new Set<Name>() }
-
-  constructor(source: ByteSource, reading: Reading) {
-    this.#source = source
-    this.#reading = reading
-  }
-
-  get facts(): PackageFacts {
-    return { whiteouts: this.#whiteouts }
-  }
+  override facts: PackageFacts = { whiteouts: this.#whiteouts }
 
   *members(): Generator<Member> {
     const { names, opaque } = this.#whiteouts
-    const { limits } = this.#reading
-    for (const member of readTar(this.#source, { ...this.#reading, headerBytes: limits.headerBytes })) {
+    const { limits } = this.reading
+    for (const member of readTar(this.source, { ...this.reading, headerBytes: limits.headerBytes })) {
       const whiteout = whiteoutOf(memberName(member.path, 0))
       if (whiteout === undefined) yield member
       else if (whiteout.kind !== 'nothing') (whiteout.kind === 'opaque' ? opaque : names).add(whiteout.name)
