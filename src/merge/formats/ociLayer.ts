@@ -2,7 +2,7 @@
 
 import type { Name } from '../../sys/index.ts'
 import type { ByteSource } from '../archive/byteSource.ts'
-import type { Format, PackageFacts, Reading } from '../archive/format.ts'
+import type { Format, Reading } from '../archive/format.ts'
 import type { Member } from '../archive/member.ts'
 import { memberName } from '../archive/memberName.ts'
 import { PackageArchive } from '../archive/packageArchive.ts'
@@ -19,11 +19,9 @@ export const ociLayerFormat: Format = {
 }
 
 class LayerArchive extends PackageArchive {
-  readonly #whiteouts = { names: new Set<Name>(), opaque: new Set<Name>() }
-  override facts: PackageFacts = { whiteouts: this.#whiteouts }
-
   *members(): Generator<Member> {
-    const { names, opaque } = this.#whiteouts
+    const [names, opaque] = [new Set<Name>(), new Set<Name>()]
+    this.facts = { whiteouts: { names, opaque } }
     const { limits } = this.reading
     for (const member of readTar(this.source, { ...this.reading, headerBytes: limits.headerBytes })) {
       const whiteout = whiteoutOf(memberName(member.path, 0))
