@@ -1,4 +1,5 @@
-// Which licences the package's dependencies have, all the way down; fails at one that a user would have to think about.
+// Which licences the package's dependencies have, all the way down, and what is bundled with it; fails at one that a user
+// would have to think about.
 //
 //   node build/scripts/licences.js
 
@@ -39,8 +40,14 @@ export function dependencies(): { name: string; licence: string }[] {
     }))
 }
 
+/** What is part of the published modules: name@version, licence. */
+export function bundled(): { name: string; licence: string }[] {
+  const text = readFileSync(join(project, 'dist/LICENCES.md'), 'utf8')
+  return [...text.matchAll(/^## (\S+) \((.+)\)$/gm)].map(([, name = '', licence = '']) => ({ name, licence }))
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const all = dependencies()
+  const all = [...dependencies(), ...bundled()]
   const refused = all.filter(({ licence }) => !isAllowed(licence))
   for (const { name, licence } of all) process.stdout.write(`${licence.padEnd(14)} ${name}\n`)
   process.stdout.write(`${all.length} packages, ${refused.length} with a licence to think about\n`)

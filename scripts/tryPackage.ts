@@ -58,12 +58,57 @@ function nodeOf(major: string): string {
   return join(place, 'node_modules', name, 'bin/node')
 }
 
+/** What the commands work on: a tree, an archive of another one, and a root that dpkg has installed something in. */
+function makeImages(place: string): void {
+  for (const directory of ['image/etc', 'other/usr', 'root/var/lib/dpkg/info'])
+    mkdirSync(join(place, directory), { recursive: true })
+  writeFileSync(join(place, 'image/etc/file'), 'bytes')
+  writeFileSync(join(place, 'other/usr/file'), 'bytes')
+  execFileSync('tar', ['-C', join(place, 'other'), '-cf', join(place, 'image.tar'), 'usr'])
+  const status = 'Package: hello\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n'
+  writeFileSync(join(place, 'root/var/lib/dpkg/status'), status)
+  writeFileSync(join(place, 'root/var/lib/dpkg/info/hello.list'), '/.\n')
+}
+
+/** Every command, each with something to do. */
+function tryCommands(rootmerge: (...args: string[]) => string): void {
+  const onRoot = (...args: string[]) => rootmerge(...args, '--root', './root')
+  assert.match(onRoot('merge', './image', '--package', 'p-1', '--keep-undo', '2'), /p-1 merged/)
+  assert.match(onRoot('merge', './image.tar', '--package', 'q-1', '--keep-undo', '2'), /q-1 merged/)
+  const told = [
+    ['verify'],
+    ['list'],
+    ['list', 'p-1'],
+    ['owner', '/etc/file'],
+    ['recover'],
+    ['config', 'list'],
+    ['history'],
+  ]
+  for (const args of told) onRoot(...args)
+  onRoot('undo')
+  onRoot('import', '--dpkg')
+  rootmerge('copy', 'image/etc/file', 'copied')
+  rootmerge('move', 'copied', 'moved')
+  assert.match(onRoot('unmerge', 'p-1'), /p-1 unmerged/)
+  assert.match(rootmerge('completion', 'bash'), /rootmerge/)
+}
+
+/** Something of every entry point. */
+const program = `
+  import { list } from 'rootmerge'
+  import { copyFile } from 'rootmerge/filecopy'
+  import { moveFile } from 'rootmerge/movefile'
+  import { verify } from 'rootmerge/merge'
+  await copyFile('moved', 'copied')
+  await moveFile('copied', 'moved')
+  await verify({ root: './root' })
+  console.log((await list({ root: './root' })).join())
+`
+
 function tryOn(major: string, tarball: string): void {
   const node = nodeOf(major)
   const place = join(folder, `user-${major}`)
-  mkdirSync(join(place, 'image/etc'), { recursive: true })
-  mkdirSync(join(place, 'root'))
-  writeFileSync(join(place, 'image/etc/file'), 'bytes')
+  makeImages(place)
   writeFileSync(join(place, 'package.json'), '{ "type": "module" }')
   const programs = barePath(node)
   const env = { ...process.env, PATH: `${place}/node_modules/.bin:${programs}` }
@@ -76,17 +121,9 @@ function tryOn(major: string, tarball: string): void {
   run(node, npmScript(), 'install', '--no-audit', '--no-fund', tarball)
   const rootmerge = (...args: string[]) => run(node, 'node_modules/rootmerge/dist/cli/main.js', ...args)
   assert.match(rootmerge('--help'), /^Usage: rootmerge/)
-  assert.match(rootmerge('merge', './image', '--package', 'p-1', '--root', './root'), /p-1 merged/)
-  for (const args of [['verify'], ['list'], ['list', 'p-1'], ['owner', '/etc/file'], ['recover']])
-    rootmerge(...args, '--root', './root')
-  rootmerge('copy', 'image/etc/file', 'copied')
-  rootmerge('move', 'copied', 'moved')
-  assert.match(rootmerge('unmerge', 'p-1', '--root', './root'), /p-1 unmerged/)
-  writeFileSync(
-    join(place, 'program.js'),
-    "import { list } from 'rootmerge'\nconsole.log(await list({ root: './root' }))\n",
-  )
-  assert.equal(run(node, 'program.js'), '[]\n')
+  tryCommands(rootmerge)
+  writeFileSync(join(place, 'program.js'), program)
+  assert.equal(run(node, 'program.js'), 'dpkg:hello\n')
   assert.ok(readFileSync(join(place, 'node_modules/rootmerge/man/rootmerge-merge.1'), 'utf8').includes('.TH'))
   const packages = readdirSync(join(place, 'node_modules')).flatMap((name) =>
     name.startsWith('@') ? readdirSync(join(place, 'node_modules', name)) : name.startsWith('.') ? [] : [name],

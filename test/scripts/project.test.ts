@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chartOf } from '../../bench/chart.ts'
 import { benchPage, casesOf, readResults, shown } from '../../bench/charts.ts'
-import { dependencies, isAllowed } from '../../scripts/licences.ts'
+import { bundled, dependencies, isAllowed } from '../../scripts/licences.ts'
 import { releasedChangelog } from '../../scripts/release.ts'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
@@ -13,8 +13,9 @@ describe('the project', function () {
   this.timeout(60_000)
 
   it('has dependencies whose licences ask for no more than to be named', () => {
-    const all = dependencies()
+    const all = [...dependencies(), ...bundled()]
     assert.ok(all.length > 10)
+    assert.ok(all.some(({ name }) => name.startsWith('commander@')))
     assert.deepEqual(
       all.filter(({ licence }) => !isAllowed(licence)),
       [],

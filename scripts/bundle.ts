@@ -1,0 +1,76 @@
+// Makes the published modules: the sources as a few files, since every file that is loaded takes its time; and the licences
+// of what they bring along. Declarations come from the compiler.
+//
+//   node build/scripts/bundle.js
+
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type OutputChunk, rolldown } from 'rolldown'
+
+const project = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What others load by its name: the package's entry points, the command, the worker thread. */
+const entries = ['index', 'filecopy/index', 'movefile/index', 'merge/index', 'cli/main', 'engineWorker']
+
+/** What most commands and most engines need is one file each; all else is loaded with what needs it. */
+const groups = [
+  { name: 'command', test: /\/src\/cli\/|\/node_modules\/commander\//, minShareCount: 8 },
+  { name: 'objects', test: /\/src\/(sys|filecopy|movefile)\// },
+  { name: 'merge', test: /\/src\/merge\//, minShareCount: 4 },
+]
+
+interface PackageFacts {
+  readonly name: string
+  readonly version: string
+  readonly license: string
+  readonly dependencies?: object
+  readonly optionalDependencies?: object
+}
+
+function factsOf(folder: string): PackageFacts {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageFacts
+}
+
+/** What a user installs beside the package stays outside; other packages become part of it. */
+function isInstalled(name: string): boolean {
+  const { dependencies, optionalDependencies } = factsOf(project)
+  return name in { ...dependencies, ...optionalDependencies }
+}
+
+/** The folders of packages that modules came from. */
+function packagesIn(chunks: readonly OutputChunk[]): string[] {
+  const modules = chunks.flatMap(({ moduleIds }) => moduleIds)
+  const folders = modules.flatMap((path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? [])
+  return [...new Set(folders)].sort()
+}
+
+/** One package's licence, in its own words. */
+function licenceOf(folder: string): string {
+  const { name, version, license } = factsOf(folder)
+  const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
+  if (file === undefined) throw new Error(`${name} brings no licence`)
+  return `## ${name}@${version} (${license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`
+}
+
+for (const name of readdirSync(join(project, 'dist'), { recursive: true, encoding: 'utf8' })) {
+  if (name.endsWith('.js')) rmSync(join(project, 'dist', name))
+}
+const bundle = await rolldown({
+  input: Object.fromEntries(entries.map((name) => [name, join(project, 'src', `${name}.ts`)])),
+  platform: 'node',
+  external: isInstalled,
+})
+const { output } = await bundle.write({
+  dir: join(project, 'dist'),
+  // Beside the worker as the sources' folders are: see sys/engineWorker.ts.
+  chunkFileNames: 'chunks/[name].js',
+  codeSplitting: { groups },
+  // Half of the text, and as much of the time that parsing takes; names and lines stay, for readable stacks.
+  comments: false,
+})
+const licences = new Set(packagesIn(output.filter((each) => each.type === 'chunk')).map(licenceOf))
+writeFileSync(
+  join(project, 'dist/LICENCES.md'),
+  `# Packages that are part of these files\n\n${[...licences].join('\n')}`,
+)
