@@ -84,12 +84,12 @@ function encode(value: TagValue): { type: number; count: number; bytes: Buffer; 
 
 const plain = 0o100644
 
-/** A whole package, whose payload is not compressed. */
-export function rpmOf(spec: RpmSpec): Buffer {
+/** The header of a package, as its file has it, and the database that it is installed in. */
+export function rpmHeaderOf(spec: Pick<RpmSpec, 'files' | 'tags'>): Buffer {
   const { files } = spec
   const directories = [...new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1)))]
   const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-  const header = headerOf({
+  return headerOf({
     1000: 'tool',
     1001: '1',
     1002: '1',
@@ -109,6 +109,11 @@ export function rpmOf(spec: RpmSpec): Buffer {
     5011: { int32: [8] },
     ...spec.tags,
   })
+}
+
+/** A whole package, whose payload is not compressed. */
+export function rpmOf(spec: RpmSpec): Buffer {
+  const header = rpmHeaderOf(spec)
   const lead = Buffer.alloc(96)
   lead.write('edabeedb0300', 'hex')
   lead.writeUInt16BE(spec.leadType ?? 0, 6)

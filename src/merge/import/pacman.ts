@@ -37,8 +37,8 @@ function readPackage(files: DatabaseFiles, directory: Name, accounts: Accounts):
   const known = readManifest(files, `${directory}/mtree`, accounts)
   const entries = (sections.get('FILES') ?? []).map((listed): RecordedEntry => {
     const path = listed.replace(/\/$/, '')
-    const type = listed.endsWith('/') ? 'directory' : (files.typeOf(path) ?? 'file')
-    const entry = known.get(path) ?? unknownEntry(path, type, nothingKnown)
+    const typeNow = () => (listed.endsWith('/') ? 'directory' : (files.typeOf(path) ?? 'file'))
+    const entry = known.get(path) ?? unknownEntry(path, typeNow(), nothingKnown)
     return backup.has(path) ? { ...entry, isConfig: true } : entry
   })
   return { name, entries }
