@@ -19,6 +19,7 @@ import { type StageInput, stagePlan } from './stage.ts'
 import { forgetPackage, recordDirectories, stageRecord } from './stageRecord.ts'
 import { jobsOf } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
+import { parentsDirectory, stageParents } from './stateParents.ts'
 import { runTransaction, type StagedStep } from './transaction.ts'
 import { noteNames } from './writtenNames.ts'
 
@@ -39,6 +40,7 @@ export function commitPlan(
     ...own,
     ...others.flatMap((name) => recordDirectories(session, name)),
     ...makeLeftDirectory(session, plan.config),
+    ...parentsDirectory(state, plan.removals),
   ]
   const expected = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
@@ -114,6 +116,7 @@ function stageAll(
       return [record, ...stageBases(session, area, packageName, bases)]
     }),
     ...stageLeft(session, area, plan.config, from),
+    ...stageParents(state, area, plan.removals),
     ...[...plan.taken].map(([name, names]) => write(name, recordBytes(withoutNames(state.record(name), names)))),
     ...replaced.flatMap((name) => forgetPackage(session, area, name)),
   ]

@@ -17,6 +17,7 @@ import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
 import type { Problems } from './problems.ts'
 import { findRestorations } from './restorations.ts'
+import { readParents } from './stateParents.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 import { planWhiteouts } from './whiteouts.ts'
 
@@ -108,7 +109,8 @@ export function makePlan(input: PlanInput): Plan {
   const claims = new Claims(owners, own, problems)
   const names = new PlannedNames()
   const settler = settlerOf({ ...input, claims, names, recorded })
-  const planning: Planning = { ...input, claims, names, recorded, settler }
+  const ownDirectories = readParents(input.state)
+  const planning: Planning = { ...input, claims, names, recorded, ownDirectories, settler }
   const packages = planningOrder(images).map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
   const ghosts = claimGhosts(planning, packages)
   const isCovered = (liveName: Name) => names.covers(liveName) || ghosts.has(liveName)

@@ -7,6 +7,7 @@ import { type Claims, claimOf, remedies, remedyOf } from './claims.ts'
 import { isEditedByAdmin } from './config/edited.ts'
 import { isAside, type Settler } from './config/settle.ts'
 import { type Action, decide, type Situation } from './decide.ts'
+import type { RecordedEntry } from './entry.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { LinkGroups } from './hardLinks.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
@@ -41,6 +42,8 @@ export interface Planning extends PlanningRules {
   readonly problems: Problems
   /** Of older versions and of packages that are replaced, by name. */
   readonly recorded: ReadonlyMap<Name, RecordedName>
+  /** Directories that were made for the state, by live name. */
+  readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
   /** Says how protected names are carried out. */
   readonly settler: Settler
 }
@@ -205,12 +208,12 @@ export class ImagePlanner {
   }
 
   /**
-   * A live directory keeps its owner and mode, unless it is only ours, came with us, nobody edited it, and the new version
-   * differs.
+   * A live directory keeps its owner and mode, unless it is only ours, came with us or was made for the state, nobody
+   * edited it, and the new version differs.
    */
   #directoryFate(entry: TreeEntry, liveName: Name, live: Stat): Fate {
-    const { claims, recorded } = this.#planning
-    const before = recorded.get(entry.name)?.entry
+    const { claims, recorded, ownDirectories } = this.#planning
+    const before = recorded.get(entry.name)?.entry ?? ownDirectories.get(liveName)
     if (before === undefined || before.isKept === true || !claims.isOursAlone(entry.name, liveName))
       return 'keepDirectory'
     return hasMetadata(before, live) && !hasMetadata(entry, live) ? 'changeDirectory' : 'keepDirectory'

@@ -23,6 +23,7 @@ import { checkMark, markRoot } from './mark.ts'
 import { decodePackageName, encodePackageName } from './packageName.ts'
 import { type PackageRecord, readRecord, readRecordNames } from './record.ts'
 import { type Directory, isWithin, makeDirectories, type Root } from './root.ts'
+import { makeParents } from './stateParents.ts'
 
 /** Where the state is unless the caller says otherwise. */
 export const defaultState: Name = 'var/lib/rootmerge'
@@ -46,6 +47,7 @@ export class State {
 
   /** The state directory, made when it is missing. */
   make(): Directory {
+    if (this.find() === undefined) makeParents(this.root, this.name)
     makeDirectories(this.root, joinName(this.name, 'packages'))
     return this.root.directory(this.name)
   }

@@ -25,6 +25,7 @@ import { findRestorations, restoredNames } from './restorations.ts'
 import { changing, reading, type Session } from './session.ts'
 import { forgetPackage, recordDirectories } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
+import { parentsDirectory, stageParents, strayParents } from './stateParents.ts'
 import { runTransaction } from './transaction.ts'
 import { triggeredBy } from './triggers.ts'
 
@@ -66,7 +67,10 @@ function prepare(engine: EngineContext, session: Session, options: UnmergeOption
 function planRemoval({ engine, session, options, meter, packages }: Unmerging, owners: Owners): Changes {
   const { state, root } = session
   const records = packages.map((packageName) => state.record(packageName))
-  const recorded = records.flatMap(({ packageName, entries }) => entries.map((entry) => ({ packageName, entry })))
+  const recorded = [
+    ...strayParents(state, packages[0] ?? ''),
+    ...records.flatMap(({ packageName, entries }) => entries.map((entry) => ({ packageName, entry }))),
+  ]
   meter.enter('plan')
   meter.expect(recorded.length)
   const found = findObsolete({ root, owners }, new Set(packages), recorded, () => false)
@@ -96,10 +100,12 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
     ...directoriesOf(plan),
     ...packages.flatMap((name) => recordDirectories(session, name)),
     ...makeLeftDirectory(session, config),
+    ...parentsDirectory(session.state, removals),
   ]
   const stage = (area: StagingArea) => [
     ...stageSaves(session, area, config.saves),
     ...stageLeft(session, area, config, packages),
+    ...stageParents(session.state, area, removals),
     ...removalSteps(plan, area, new KeptInodes(session, new Set(packages))),
     ...packages.flatMap((name) => forgetPackage(session, area, name)),
   ]

@@ -1,5 +1,6 @@
 // One object from one name to another: rename, else stage, metadata, rename. Knows no packages.
 
+export { lockStaged, removeAbandoned } from './abandoned.ts'
 export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
 export { type Attributes, readAttributes, type Xattr, xattrsOf } from './attributes.ts'
 export { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'

@@ -34,7 +34,7 @@ function withBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
   return () =>
     withDirectory(async (directory) => {
       const root = join(directory, 'root')
-      fs.mkdirSync(root)
+      fs.mkdirSync(join(root, 'var/lib'), { recursive: true }) // else they had a record, too
       let images = 0
       const mergeTree = (name: string, tree: string, kernel: Kernel = linuxKernel()) => {
         const image = join(directory, `image-${images++}`)
