@@ -31,7 +31,11 @@ export function verifyCommand(): Command {
     .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
     .option('--report <file>', 'write what differs as an HTML page, a tree with filters')
     .action(run)
-  withNotes(command, `Columns are ${letters}: size mode digest device link user group time xattrs; a dot is equal.`)
+  withNotes(
+    command,
+    `Columns are ${letters}: size mode digest device link user group time xattrs; a dot is equal. A c after them marks a ` +
+      'configuration file.',
+  )
   return withExamples(
     command,
     { purpose: 'is everything as it was installed', line: 'verify' },
@@ -43,7 +47,7 @@ export function verifyCommand(): Command {
 async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
   const { differences, verify } = await import('../merge/index.ts')
   const columns = ({ differences: found }: VerifiedEntry) => {
-    if (found.includes('missing')) return 'missing  '
+    if (found.includes('missing')) return 'missing '
     if (found.includes('type')) return 'type     '
     return differences.map((difference, index) => (found.includes(difference) ? letters[index] : '.')).join('')
   }
@@ -53,7 +57,7 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
   if (flags.report !== undefined) writeFileSync(pathOf(flags.report), reportPage(reportOf(found)))
   for (const entry of found) {
     if (flags.json) printEvent('differs', entry)
-    else if (!flags.quiet) print(`${columns(entry)}  ${entry.name} (${entry.package})`)
+    else if (!flags.quiet) print(`${columns(entry)}  ${entry.isConfig ? 'c' : ' '} ${entry.name} (${entry.package})`)
   }
   if (flags.json) printEvent('verify', { differing: found.length, phases })
   else if (!flags.quiet && found.length === 0) print('everything is as recorded')
@@ -61,9 +65,10 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
 }
 
 function reportOf(found: readonly VerifiedEntry[]): Report {
-  const rows = found.map(({ name, package: owner, differences }) => {
+  const rows = found.map(({ name, package: owner, differences, isConfig }) => {
     const alone = differences.find((difference) => difference === 'missing' || difference === 'type')
-    return { name, what: alone ?? 'differs', detail: differences.join(', '), package: owner }
+    const detail = [...differences, ...(isConfig ? ['configuration'] : [])].join(', ')
+    return { name, what: alone ?? 'differs', detail, package: owner }
   })
   const summary =
     found.length === 0 ? 'Everything is as recorded.' : `${counted(found.length, 'name')} differ from their records.`

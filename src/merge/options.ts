@@ -204,6 +204,8 @@ export interface VerifiedEntry {
   /** Escaped for reading. */
   readonly name: string
   readonly differences: readonly Difference[]
+  /** A configuration file: its package's own installer calls it one, or it was protected when it was merged. */
+  readonly isConfig?: true
 }
 
 /** A transaction that can be undone. */

@@ -41,8 +41,10 @@ export function verifyShare(engine: EngineContext, options: VerifyShare): Placed
         if (place++ < from) continue
         const differences = differencesOf(session, entry, options.digests ?? true)
         meter.addEntry(entry.size)
+        if (differences.length === 0) continue
+        const isConfig = entry.isConfig === true || entry.protection !== undefined
         const verified = { package: packageName, name: displayName(entry.name), differences }
-        if (differences.length > 0) found.push({ place, verified })
+        found.push({ place, verified: isConfig ? { ...verified, isConfig } : verified })
       }
     }
     meter.finish()

@@ -35,7 +35,7 @@ describe('the command', function () {
       assert.equal(expectExit(run('owner', '/etc/file', '--root', root), 0).stdout, '/etc/file: hello-1\n')
       assert.equal(expectExit(run('verify', '--root', root), 0).stdout, 'everything is as recorded\n')
       fs.appendFileSync(join(root, 'etc/file'), '!')
-      assert.match(expectExit(run('verify', '--root', root), 1).stdout, /^S\.5\.\.\.\.T\. {2}etc\/file \(hello-1\)$/m)
+      assert.match(expectExit(run('verify', '--root', root), 1).stdout, /^S\.5\.\.\.\.T\. {4}etc\/file \(hello-1\)$/m)
       assert.match(expectExit(run('unmerge', 'hello-1', '--root', root), 0).stdout, /kept etc\/file: edited/)
       assert.equal(expectExit(run('recover', '--root', root), 0).stdout, 'nothing to recover\n')
     }))

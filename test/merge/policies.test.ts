@@ -186,7 +186,10 @@ async function outcomeOf(directory: string, one: Case): Promise<Outcome | 'somet
     return inodeOf() === inode && after.x === before.x ? 'aside' : 'x' in after ? 'something else' : 'offered'
   }
   const differing = verifyPackages(contextOf(linuxKernel()), { root: root(directory), packages: ['p'] })
-  assert.deepEqual(differing, isKeptMetadata(one) ? [{ package: 'p', name: 'x', differences: ['mode'] }] : [])
+  assert.deepEqual(
+    differing,
+    isKeptMetadata(one) ? [{ package: 'p', name: 'x', differences: ['mode'], isConfig: true }] : [],
+  )
   if ('x.backup' in after) {
     const isSaved = nameless(after['x.backup']) === nameless(before.x)
     return isSaved && after['x/new'] === wanted['x/new'] ? 'saved' : 'something else'

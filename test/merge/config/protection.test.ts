@@ -94,7 +94,9 @@ describe('protection', () => {
       fs.chmodSync(path, 0o600)
       await bench.merge({ [file]: 'v1' })
       assert.equal(fs.statSync(path).mode & 0o7777, 0o600)
-      assert.deepEqual(await verify({ root: bench.root }), [{ package: 'p', name: file, differences: ['mode'] }])
+      assert.deepEqual(await verify({ root: bench.root }), [
+        { package: 'p', name: file, differences: ['mode'], isConfig: true },
+      ])
       await bench.merge({ [file]: 'v2' })
       assert.deepEqual(bench.etc(), { 'c.conf': 'v1', '._cfg0000_c.conf': 'v2' })
       assert.equal(fs.statSync(path).mode & 0o7777, 0o600)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { CorruptImageError, exportRecord, merge, owner, readRecord, unmerge, verify } from '../../../src/merge/index.ts'
+import { expectExit, run } from '../../support/command.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
 import { dpkgTools, type NativeTools, needCommands, pacmanTools, rpmTools } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
@@ -200,6 +201,39 @@ describe('a merged root equals what the own tool installs', function () {
       rpmTools.remove(theirs, 'tool')
       await unmerge({ root: ours, packages: ['tool'], durability: 'none' })
       for (const root of [ours, theirs]) assert.ok(!fs.existsSync(join(root, 'usr/share/ghost')))
+    })
+  })
+
+  it('rpm, whose verifier marks the same names as configuration files, in the same columns', function () {
+    needCommands(this, rpmTools.commands)
+    return withRoots(async (theirs, ours, directory) => {
+      const names = ['conf', 'gone.conf', 'plain', 'same.conf']
+      const file = rpmTools.pack(directory, {
+        name: 'tool',
+        tree: names.map((name) => `f /usr/etc/${name} "x" mtime=1500000000`).join('\n'),
+        attributes: Object.fromEntries(names.map((name) => [`/usr/etc/${name}`, name === 'plain' ? '' : '%config'])),
+      })
+      rpmTools.install(theirs, file)
+      await merge({ root: ours, image: file, package: 'tool', durability: 'none' })
+      for (const root of [ours, theirs]) {
+        for (const name of ['conf', 'plain']) fs.writeFileSync(join(root, 'usr/etc', name), `edited ${name}`)
+        fs.rmSync(join(root, 'usr/etc/gone.conf'))
+      }
+      const { stdout } = expectExit(run('verify', '--root', ours), 1)
+      const lines = stdout.split('\n').map((line) => line.replace(/(.) (\S+) \(tool\)$/, '$1 /$2'))
+      assert.equal(lines.join('\n'), rpmTools.verify(theirs))
+      assert.match(stdout, /^missing {3}c usr\/etc\/gone\.conf \(tool\)$/m)
+      const events = expectExit(run('verify', '--root', ours, '--json'), 1)
+        .stdout.trim()
+        .split('\n')
+      assert.deepEqual(
+        events.map((line) => JSON.parse(line)).flatMap(({ name, isConfig }) => (name ? [[name, isConfig]] : [])),
+        [
+          ['usr/etc/conf', true],
+          ['usr/etc/gone.conf', true],
+          ['usr/etc/plain', undefined],
+        ],
+      )
     })
   })
 
