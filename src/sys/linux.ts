@@ -11,17 +11,18 @@ import { inodeFlagCalls, metadataCalls } from './metadataCalls.ts'
 import { nameCalls } from './nameCalls.ts'
 import { type FsXattr, loadFsXattr, xattrCalls } from './xattrCalls.ts'
 
-/** The kernel with everything that could be loaded for it (fs-xattr). */
+/** The kernel with everything that can be loaded for it (fs-xattr). */
 export async function openKernel(): Promise<Kernel> {
-  return linuxKernel(await loadFsXattr())
+  return linuxKernel(loadFsXattr)
 }
 
 /**
  * The kernel of the machine at hand, for the calling thread alone.
  *
+ * @param load  loads fs-xattr, which is not used otherwise
  * @throws {UnsupportedPlatformError} where there is none
  */
-export function linuxKernel(fsXattr?: FsXattr): Kernel {
+export function linuxKernel(load?: () => FsXattr | undefined): Kernel {
   const door = openDoor()
   return {
     ...descriptorCalls(door),
@@ -29,7 +30,7 @@ export function linuxKernel(fsXattr?: FsXattr): Kernel {
     ...permissionCalls(door),
     ...nameCalls(door),
     ...metadataCalls(door),
-    ...xattrCalls(door, fsXattr),
+    ...xattrCalls(door, load),
     ...inodeFlagCalls(door),
     ...contentCalls(door),
     ...extentCalls(door),

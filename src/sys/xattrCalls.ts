@@ -5,6 +5,7 @@
 // are not ASCII go round it. It has no prebuilt binary and npm 12 does not build it, so it may be missing.
 
 import { readlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { toName } from './bytes.ts'
 import { XATTR_SIZE_MAX } from './constants.ts'
 import { type Door, fdOf } from './door.ts'
@@ -22,25 +23,33 @@ export interface FsXattr {
   removeAttributeSync(path: string, attribute: string): void
 }
 
+const require: NodeJS.Require = createRequire(import.meta.url)
 const fsXattrPackage: string = 'fs-xattr'
 
 /** Loads fs-xattr, or nothing where it was not built. */
-export async function loadFsXattr(): Promise<FsXattr | undefined> {
+export function loadFsXattr(): FsXattr | undefined {
   try {
-    return (await import(fsXattrPackage)) as FsXattr
+    return require(fsXattrPackage) as FsXattr
   } catch {
     return undefined
   }
 }
 
-/** Attribute calls over the door, with values through fs-xattr where that is given. */
-export function xattrCalls(door: Door, fsXattr: FsXattr | undefined): XattrCalls {
+/** Attribute calls over the door, with values through fs-xattr where that is given: loaded for the first value. */
+export function xattrCalls(door: Door, load: (() => FsXattr | undefined) | undefined): XattrCalls {
   const direct = directCalls(door)
-  if (fsXattr === undefined) return direct
+  if (load === undefined) return direct
+  let loaded: { readonly fsXattr: FsXattr | undefined } | undefined
+  const find = () => {
+    loaded ??= { fsXattr: load() }
+    return loaded.fsXattr
+  }
   const isAscii = /^[\x01-\x7e]+$/
   const path = (fd: Fd) => `/proc/self/fd/${fdOf(fd)}`
-  const via = <T>(name: Name, call: string, fd: Fd, through: (fsXattr: FsXattr) => T, round: () => T): T =>
-    isAscii.test(name) ? normalised(call, () => through(fsXattr), fd, round) : round()
+  const via = <T>(name: Name, call: string, fd: Fd, through: (fsXattr: FsXattr) => T, round: () => T): T => {
+    const fsXattr = isAscii.test(name) ? find() : undefined
+    return fsXattr === undefined ? round() : normalised(call, () => through(fsXattr), fd, round)
+  }
 
   return {
     listXattrs: direct.listXattrs,
