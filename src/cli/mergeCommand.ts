@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander'
 import type { MergeDurability, MergeReport, StyleName, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
+import { durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
@@ -14,7 +15,6 @@ import type { PhaseTimes } from './progress.ts'
 import { reportPage } from './report.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
-import { triggerOption } from './triggerOption.ts'
 import { watched } from './watched.ts'
 
 interface MergeFlags extends RootFlags {
@@ -49,20 +49,6 @@ interface MergeFlags extends RootFlags {
   readonly report?: Name
   readonly move?: boolean
   readonly jobs?: number
-}
-
-/** --durability, of every command that changes a root. */
-export function durabilityOption(): Option {
-  return new Option('--durability <kind>', 'transaction and file survive power cuts, none only kills')
-    .choices(['transaction', 'file', 'none'])
-    .default('transaction')
-}
-
-/** --keep-undo, of every command that changes a root. */
-export function keepUndoOption(): Option {
-  return new Option('--keep-undo <count>', 'keep what the last transactions displaced: rootmerge undo').argParser(
-    numberOf,
-  )
 }
 
 /** As the library's styleNames, which would load the engine for --help. */
@@ -226,11 +212,6 @@ function imageAndName(image: Name, given: Name | undefined): [Name, Name] {
   if (equals > image.lastIndexOf('/')) return [image.slice(0, equals), image.slice(equals + 1)]
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
   return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
-}
-
-/** Writes the list of changed names, where it was asked for. */
-export function writeChanged({ changed }: { changed?: Uint8Array }, file: Name | undefined): void {
-  if (file !== undefined && changed !== undefined) writeFileSync(pathOf(file), changed)
 }
 
 function printMerge({ changed: _, ...report }: MergeReport, phases: PhaseTimes, flags: MergeFlags): void {

@@ -3,14 +3,13 @@
 import type { Command } from 'commander'
 import type { MergeDurability, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
+import { durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
-import { durabilityOption, keepUndoOption, writeChanged } from './mergeCommand.ts'
 import { print, printEvent } from './output.ts'
 import { dryRunOption, printPlan } from './planOutput.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describePhases, printDetail, printRemarks } from './summary.ts'
-import { triggerOption } from './triggerOption.ts'
 import { watched } from './watched.ts'
 
 interface UnmergeFlags extends RootFlags {

@@ -1,0 +1,42 @@
+// What the commands that change a root have in common.
+
+import { writeFileSync } from 'node:fs'
+import { InvalidArgumentError, Option } from 'commander'
+import type { Triggers } from '../merge/index.ts'
+import type { Name } from '../sys/index.ts'
+import { pathOf, textOf } from './arguments.ts'
+import { numberOf } from './rootOptions.ts'
+
+/** --durability. */
+export function durabilityOption(): Option {
+  return new Option('--durability <kind>', 'transaction and file survive power cuts, none only kills')
+    .choices(['transaction', 'file', 'none'])
+    .default('transaction')
+}
+
+/** --keep-undo. */
+export function keepUndoOption(): Option {
+  return new Option('--keep-undo <count>', 'keep what the last transactions displaced: rootmerge undo').argParser(
+    numberOf,
+  )
+}
+
+/** --trigger; what was given comes as the library takes it. */
+export function triggerOption(): Option {
+  return new Option(
+    '--trigger <name=pattern>',
+    'say whether names of a glob pattern were changed; may be given several times',
+  ).argParser(addTrigger)
+}
+
+function addTrigger(given: string, before: Triggers = {}): Triggers {
+  const equals = given.indexOf('=')
+  if (equals < 1) throw new InvalidArgumentError('It is not NAME=PATTERN.')
+  const [name, pattern] = [textOf(given.slice(0, equals)), textOf(given.slice(equals + 1))]
+  return { ...before, [name]: [...(before[name] ?? []), pattern] }
+}
+
+/** Writes the list of changed names, where it was asked for. */
+export function writeChanged({ changed }: { changed?: Uint8Array }, file: Name | undefined): void {
+  if (file !== undefined && changed !== undefined) writeFileSync(pathOf(file), changed)
+}
