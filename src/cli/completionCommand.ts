@@ -5,6 +5,7 @@ import { completionScript, type Shell, shells } from './completions.ts'
 import { withExamples } from './help.ts'
 import { referenceOf } from './reference.ts'
 import { packageVersion } from './version.ts'
+import { write } from './write.ts'
 
 /** rootmerge completion */
 export function completionCommand(): Command {
@@ -13,7 +14,7 @@ export function completionCommand(): Command {
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .action(async (shell: Shell) => {
       const { makeProgram } = await import('./commands.ts')
-      process.stdout.write(completionScript(shell, referenceOf(await makeProgram(packageVersion(), { all: true }))))
+      write(completionScript(shell, referenceOf(await makeProgram(packageVersion(), { all: true }))))
     })
   return withExamples(
     command,

@@ -7,6 +7,7 @@ import { editText } from './editor.ts'
 import { exitCodes } from './exitCodes.ts'
 import { print, printEvent, say } from './output.ts'
 import { printRemarks } from './summary.ts'
+import { write } from './write.ts'
 
 /** An update's name, as the library takes it. */
 export function updateOf({ bytes }: ConfigUpdate): Buffer {
@@ -20,7 +21,7 @@ export async function diffAll({ options, flags, updates }: ConfigTask): Promise<
     const { text, ...names } = await diffUpdate({ ...options, update: updateOf(update) })
     if (text.length > 0) remember(exitCodes.refused)
     if (flags.json) printEvent('configDiff', { ...names, text })
-    else if (!flags.quiet) process.stdout.write(coloured(text))
+    else if (!flags.quiet) write(coloured(text))
   }
 }
 

@@ -6,6 +6,7 @@ import type { ConfigUpdate } from '../merge/index.ts'
 import { coloured, edit, merge, resolve, updateOf } from './configActions.ts'
 import type { ConfigTask } from './configCommand.ts'
 import { print, say } from './output.ts'
+import { write } from './write.ts'
 
 /** An answer: its letter, what it is called in the question, and what it does; true means that the update is done with. */
 interface Answer {
@@ -44,7 +45,7 @@ async function show({ options }: ConfigTask, update: ConfigUpdate): Promise<void
   const { diffUpdate } = await import('../merge/index.ts')
   const { text } = await diffUpdate({ ...options, update: updateOf(update) })
   if (text.length === 0) print('it is the same as the file')
-  else process.stdout.write(coloured(text))
+  else write(coloured(text))
 }
 
 /** @returns false when the user has had enough */

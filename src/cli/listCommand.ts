@@ -7,6 +7,7 @@ import { exitCodes } from './exitCodes.ts'
 import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
+import { write } from './write.ts'
 
 /** What --format takes, beside the names alone. */
 const formats = ['paths', 'mtree', 'contents', 'dpkg-list', 'dpkg-md5sums', 'pacman-files', 'pacman-mtree'] as const
@@ -30,9 +31,9 @@ export function listCommand(): Command {
       const { exportRecord, listEntries, readContents, readRecord } = await import('../merge/index.ts')
       const options = { ...rootOptions(flags), package: name }
       const { format } = flags
-      if (format === 'mtree') return void process.stdout.write(await readRecord(options))
-      if (format === 'contents') return void process.stdout.write(await readContents(options))
-      if (format !== 'paths') return void process.stdout.write(await exportRecord({ ...options, format }))
+      if (format === 'mtree') return void write(await readRecord(options))
+      if (format === 'contents') return void write(await readContents(options))
+      if (format !== 'paths') return void write(await exportRecord({ ...options, format }))
       for (const entry of await listEntries(options)) {
         if (flags.json) printEvent('entry', entry)
         else print(`/${entry.name}`)
@@ -49,7 +50,7 @@ export function listCommand(): Command {
 
 async function printArchive(archive: Name, name: Name | undefined): Promise<void> {
   const { readArchive } = await import('../merge/index.ts')
-  process.stdout.write(await readArchive({ image: pathOf(archive), ...(name === undefined ? {} : { package: name }) }))
+  write(await readArchive({ image: pathOf(archive), ...(name === undefined ? {} : { package: name }) }))
 }
 
 async function printPackages(flags: RootFlags): Promise<void> {

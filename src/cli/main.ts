@@ -8,14 +8,17 @@ import { commands, groups, makeProgram } from './commands.ts'
 import { debugFromEnvironment } from './debug.ts'
 import { exitCodeOf, exitCodes } from './exitCodes.ts'
 import { title } from './help.ts'
-import { printError, toleratesClosedPipes } from './output.ts'
+import { printError } from './output.ts'
+import { lookAtSignals } from './signals.ts'
 import { packageVersion } from './version.ts'
+import { complaints, write } from './write.ts'
 
 /** Commander throws instead of ending the process, and says in one line where help is. */
 function prepared(command: Command): Command {
   for (const each of command.commands) prepared(each)
   return command
     .exitOverride()
+    .configureOutput({ writeOut: (text) => write(text), writeErr: (text) => write(text, complaints) })
     .showHelpAfterError('(add --help for the options)')
     .configureHelp({ showGlobalOptions: false, styleTitle: title })
 }
@@ -30,10 +33,10 @@ function usesRoot(wanted: string | undefined): boolean {
   return commands.some(({ name, group }) => name === wanted && group === groups.root)
 }
 
-/** The engine's thread starts while this one reads the command line. */
-function prepareEngine(wanted: string | undefined, args: readonly string[]): void {
-  if (!usesRoot(wanted) || args.includes('--help') || args.includes('-h')) return
-  void import('../sys/engineThread.ts').then(({ prepareThread }) => prepareThread('mergeImages'))
+/** This process has nothing else to do than its engine's work, so that is done here. */
+async function runEngines(): Promise<void> {
+  const [{ engines }, { runEnginesHere }] = await Promise.all([import('../engines.ts'), import('../sys/index.ts')])
+  runEnginesHere(engines, lookAtSignals)
 }
 
 async function main(): Promise<void> {
@@ -41,8 +44,8 @@ async function main(): Promise<void> {
   const wanted = wantedCommand(args)
   try {
     await debugFromEnvironment()
-    prepareEngine(wanted, args)
     const program = prepared(await makeProgram(packageVersion(), wanted))
+    program.hook('preAction', runEngines)
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -57,5 +60,4 @@ async function main(): Promise<void> {
 // Node 22.1 and newer: what was compiled once is loaded faster. The types are those of the oldest Node that it runs on.
 const { enableCompileCache } = module as { enableCompileCache?: () => unknown }
 enableCompileCache?.()
-toleratesClosedPipes()
 await main()

@@ -3,6 +3,7 @@
 import { styleText } from 'node:util'
 import type { LeftOver } from '../merge/index.ts'
 import { adviceFor, shouldReassure } from './advice.ts'
+import { complaints, write } from './write.ts'
 
 export { formatBytes } from './measures.ts'
 
@@ -22,7 +23,7 @@ export const eventVersion = 1
 
 /** Prints a line of a result. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+  write(`${line}\n`)
 }
 
 /** Prints one event, one line of JSON; bigints as decimal text, bytes in base64. */
@@ -38,7 +39,7 @@ function plain(value: unknown): unknown {
 
 /** Where lines for people go: over a progress line, where there is one. */
 let teller = (line: string): void => {
-  process.stderr.write(`${line}\n`)
+  write(`${line}\n`, complaints)
 }
 
 /** Says something that is not a result. */
@@ -81,13 +82,4 @@ function factsOfError(error: unknown): object {
   const { cause: _, ...members } = Object.fromEntries(Object.entries(error as object))
   const { name, message } = error as { name?: string; message?: string }
   return { name: name ?? 'Error', message: message ?? String(error), ...members }
-}
-
-/** A reader that has seen enough (`rootmerge list | head`) is no failure: what is left to print is dropped. */
-export function toleratesClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
 }

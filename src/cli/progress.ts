@@ -1,9 +1,11 @@
 // How far an operation is: a line that is drawn again on a terminal, plain lines elsewhere, events with --json.
 
+import { isatty } from 'node:tty'
 import type { MergeProgress } from '../merge/index.ts'
 import { counted, formatBytes, formatCount, formatDuration } from './measures.ts'
 import { type OutputOptions, printEvent, say, tellBy } from './output.ts'
 import { Pace } from './pace.ts'
+import { complaints } from './write.ts'
 
 /** What is shown, whatever the operation: phases by their names, counters that start anew with each. */
 export type Progress = Omit<MergeProgress, 'phase'> & { readonly phase: string }
@@ -22,14 +24,14 @@ const redrawEvery = 100
 const plainEvery = 10_000
 
 /** The view that fits the flags and the terminal. */
-export function makeProgressView(flags: OutputOptions): ProgressView {
+export async function makeProgressView(flags: OutputOptions): Promise<ProgressView> {
   const clock = new PhaseClock()
   const shown = flags.json
     ? eventView()
     : flags.quiet
       ? silentView()
-      : process.stderr.isTTY
-        ? liveView()
+      : isatty(complaints)
+        ? await liveView()
         : plainView(flags)
   return {
     show(progress) {
@@ -68,39 +70,24 @@ function plainView({ verbose }: OutputOptions): View {
   }
 }
 
-/** One line, drawn again ten times a second, also while nothing is told: what stands still looks dead. */
-function liveView(): View {
-  let last: Progress | undefined
+/** One line, drawn again at the start of each phase and ten times a second. */
+async function liveView(): Promise<View> {
+  const { createLogUpdate } = await import('log-update')
+  const line = createLogUpdate(process.stderr, { showCursor: true }) // a process that dies would leave it hidden
+  const restore = tellBy((text) => line.persist(text))
   let pace = new Pace()
-  let draw = (_: string) => {}
-  let clear = () => {}
-  let restore = () => {}
-  let isOver = false
-  // Loaded while the operation runs: its first moments do without a line, and it goes on without one if that fails.
-  const loading = import('log-update').then(({ createLogUpdate }) => {
-    if (isOver) return
-    const line = createLogUpdate(process.stderr, { showCursor: true }) // a process that dies would leave it hidden
-    draw = (text) => line(text)
-    clear = () => line.clear()
-    restore = tellBy((text) => line.persist(text))
-  })
-  loading.catch(() => {})
-  const redraw = () => {
-    if (last === undefined) return
-    draw(fitting(describeProgress(last, pace, barWidth), process.stderr.columns ?? 80))
-  }
-  const timer = setInterval(redraw, redrawEvery)
-  timer.unref()
+  let [phase, next] = ['', 0]
   return {
     show(progress) {
-      if (progress.phase !== last?.phase) pace = new Pace()
-      last = progress
-      pace.look({ at: performance.now(), entries: progress.entries, bytes: progress.bytes })
+      const now = performance.now()
+      if (progress.phase !== phase) [pace, phase, next] = [new Pace(), progress.phase, now]
+      pace.look({ at: now, entries: progress.entries, bytes: progress.bytes })
+      if (now < next) return
+      next = now + redrawEvery
+      line(fitting(describeProgress(progress, pace, barWidth), process.stderr.columns ?? 80))
     },
     end() {
-      isOver = true
-      clearInterval(timer)
-      clear()
+      line.clear()
       restore()
     },
   }

@@ -16,21 +16,32 @@ export class Interrupted extends Error {
   }
 }
 
-/** Runs an operation that the first of these signals cancels. */
+/** What looks for signals, while an operation can be cancelled. */
+let lookAtThem = () => {}
+
+/** Cancels the operation that runs, if a signal has come: the engine asks it while it works in this thread. */
+export function lookAtSignals(): void {
+  lookAtThem()
+}
+
+/** While the event loop turns, as it does where threads work or a pipe is waited for. */
+const lookEvery = 20
+
+/** Runs an operation that the first of these signals cancels; the next one has its default effect. */
 export async function cancellable<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { SignalWatch } = await import('../sys/index.ts')
   const controller = new AbortController()
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-  const stopListening = () => {
-    for (const signal of signals) process.removeListener(signal, cancel)
-  }
-  const cancel = (signal: NodeJS.Signals) => {
-    stopListening() // the next one has its default effect
-    controller.abort(new Interrupted(signal))
+  const watch = new SignalWatch(['SIGINT', 'SIGTERM', 'SIGHUP'])
+  const cancel = (signal: NodeJS.Signals | undefined) => {
+    if (signal === undefined || controller.signal.aborted) return
     say(`rootmerge: ${signal}: undoing … (again: ends at once, the next run recovers)`)
+    controller.abort(new Interrupted(signal))
   }
-  for (const signal of signals) process.on(signal, cancel)
+  lookAtThem = () => cancel(watch.caught())
+  const timer = setInterval(lookAtThem, lookEvery)
   try {
     const result = await operation(controller.signal)
+    lookAtThem()
     if (controller.signal.aborted) say('rootmerge: it came too late: everything was done already')
     return result
   } catch (error) {
@@ -38,6 +49,8 @@ export async function cancellable<T>(operation: (signal: AbortSignal) => Promise
     const isPending = (error as { code?: unknown }).code === 'ERR_ROOTMERGE_RECOVERY_PENDING'
     throw controller.signal.aborted && !isPending ? controller.signal.reason : error
   } finally {
-    stopListening()
+    clearInterval(timer)
+    lookAtThem = () => {}
+    cancel(watch.close())
   }
 }

@@ -21,7 +21,7 @@ export async function watched<T>(
   flags: OutputOptions,
   operation: (watching: Watching) => Promise<T>,
 ): Promise<Watched<T>> {
-  const view = makeProgressView(flags)
+  const view = await makeProgressView(flags)
   const stopTelling = flags.verbose && !flags.json ? await tellCopies() : () => {}
   let phases: PhaseTimes = {}
   try {

@@ -24,8 +24,32 @@ export class CancelFlag {
     return Atomics.load(this.#flag, 0) !== 0
   }
 
+  /** Lets whoever may raise it in this very thread look whether to. */
+  look(): void {}
+
   /** @throws {Cancelled} once the flag is raised */
   check(): void {
+    this.look()
     if (this.raised) throw new Cancelled('cancelled')
+  }
+}
+
+/** How often others are let look at most, in milliseconds. */
+const lookEvery = 10
+
+/** A flag for an engine in its caller's own thread, which would not get to raise it otherwise. */
+export class WatchedFlag extends CancelFlag {
+  readonly #others: () => void
+  #next = 0
+
+  constructor(others: () => void) {
+    super()
+    this.#others = others
+  }
+
+  override look(): void {
+    if (performance.now() < this.#next) return
+    this.#next = performance.now() + lookEvery
+    this.#others()
   }
 }

@@ -5,9 +5,9 @@
 
 import { AT_FDCWD, PATH_MAX } from './constants.ts'
 import { type ErrnoName, errnoName } from './errno.ts'
-import { SyscallError, UnsupportedPlatformError } from './errors.ts'
+import { SyscallError } from './errors.ts'
 import type { Fd, Name } from './kernel.ts'
-import { loadKoffi } from './koffi.ts'
+import { loadKoffi, loadLibc } from './koffi.ts'
 import { type CallName, platformNumbers } from './platform.ts'
 
 type Arguments = readonly number[]
@@ -56,7 +56,7 @@ export interface Door {
 export function openDoor(): Door {
   const { calls } = platformNumbers(process.platform, process.arch)
   const koffi = loadKoffi()
-  const libc = loadLibc(koffi)
+  const libc = loadLibc()
   const invoke = (count: number) =>
     libc.func(`int64_t syscall(int64_t${', int64_t'.repeat(count)})`) as unknown as Invoke
   const invokeBuffer = libc.func(
@@ -107,22 +107,6 @@ function locatePath(fd: Fd | undefined, path: Name | undefined, ask: (fd: Fd) =>
   const directory = ask(fd)
   if (directory === undefined || path === undefined || path === '') return directory ?? path
   return directory === '/' ? `/${path}` : `${directory}/${path}`
-}
-
-function loadLibc(koffi: ReturnType<typeof loadKoffi>): ReturnType<typeof koffi.load> {
-  const musl = process.arch === 'arm64' ? 'libc.musl-aarch64.so.1' : 'libc.musl-x86_64.so.1'
-  const causes: unknown[] = []
-  // null: the process's own symbols, which holds for every dynamically linked node.
-  for (const library of [null, 'libc.so.6', musl]) {
-    try {
-      const libc = koffi.load(library)
-      libc.func('int64_t syscall(int64_t, int64_t)')
-      return libc
-    } catch (cause) {
-      causes.push(cause)
-    }
-  }
-  throw new UnsupportedPlatformError(process.platform, process.arch, new AggregateError(causes))
 }
 
 // A NUL would silently end the name; a character over 0xff is not a byte, so a UTF-16 string slipped in.

@@ -77,10 +77,8 @@ export class EngineShares {
     return messages.flatMap((message) => (message.kind === 'result' ? [message.result as Result] : []))
   }
 
-  #answerOf(share: Share, whileWaiting: () => void): EngineMessage | undefined {
-    const { current } = share
+  #answerOf({ current }: Share, whileWaiting: () => void): EngineMessage | undefined {
     if (current === undefined) return undefined
-    share.current = undefined // it answers once
     const { port, state: flag } = current
     if (Atomics.compareExchange(flag, 0, state.waiting, state.tooLate) === state.waiting) return undefined
     for (;;) {
@@ -90,6 +88,7 @@ export class EngineShares {
         return received.message
       }
       Atomics.wait(flag, 0, state.begun, lookAgainMs)
+      this.#work.cancel.look()
       whileWaiting()
     }
   }

@@ -37,9 +37,15 @@ export interface EngineOptions {
 }
 
 const threads = new EngineThreads()
+let caller: Pick<EngineThreads, 'call'> = threads
+
+/** Lets something else than threads run engines from now on; it is given the threads. */
+export function callEnginesBy(make: (threads: EngineThreads) => Pick<EngineThreads, 'call'>): void {
+  caller = make(threads)
+}
 
 /**
- * Calls the engine `name` with `argument` in a worker thread.
+ * Calls the engine `name` with `argument`, in a worker thread unless runEnginesHere says otherwise.
  *
  * Buffers in the argument and in the result arrive as Uint8Array. An engine that ends before it has seen that the
  * signal was aborted is done, and its result counts.
@@ -48,12 +54,7 @@ const threads = new EngineThreads()
  * @throws {Error} the engine's own, with class, fields, cause and stack
  */
 export function callEngine<Result>(name: string, argument: unknown, options: EngineOptions = {}): Promise<Result> {
-  return threads.call(name, argument, options)
-}
-
-/** Starts a thread ahead of its first call, and lets it load an engine: saves the time for whatever else is done first. */
-export function prepareThread(name: string): void {
-  threads.prepare(name)
+  return caller.call(name, argument, options)
 }
 
 /** The context of an engine that is called in place, in the thread at hand. */

@@ -54,13 +54,6 @@ export class EngineThreads {
     }
   }
 
-  /** See prepareThread. */
-  prepare(name: string): void {
-    const thread = this.#start(name)
-    thread.unref()
-    this.#idle.push(thread)
-  }
-
   async #take(signal: AbortSignal | undefined): Promise<Worker> {
     while (this.#idle.length === 0 && this.#count >= mostThreads) await this.#turn(signal)
     return this.#idle.pop() ?? this.#start()
@@ -82,8 +75,8 @@ export class EngineThreads {
     })
   }
 
-  #start(firstEngine?: string): Worker {
-    const thread = startWorker(this.#module, firstEngine)
+  #start(): Worker {
+    const thread = startWorker(this.#module)
     this.#count++
     thread.once('exit', () => {
       this.#count--

@@ -1,8 +1,8 @@
 // The real command under strace: which calls its engine makes, and one of them failed or answered by SIGKILL.
 //
-// The command waits for the root's lock, which the test holds, while strace is attached to the engine's thread alone:
-// what the runtime does at its start is never counted, and the n-th call is the engine's n-th (strace counts the calls
-// of each thread, and of each kind, by themselves).
+// The command waits for the root's lock, which the test holds, while strace is attached to the engine's thread alone, which
+// is the first: what the runtime does at its start is never counted, and the n-th call is the engine's n-th (strace
+// counts the calls of each thread, and of each kind, by themselves).
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
@@ -76,21 +76,8 @@ export function changes({ call, text }: TracedCall): boolean {
   return !reading.test(call)
 }
 
-/** strace was attached to another thread than the engine's, which has done nothing yet: it waits for the lock. */
-class WrongThread extends Error {}
-
 /** Runs the command on `root` under strace. @throws {Error} when strace cannot be attached, or the command hangs */
 export async function runTraced(root: string, args: readonly string[], injection?: Injection): Promise<TracedRun> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await tryTraced(root, args, injection)
-    } catch (error) {
-      if (!(error instanceof WrongThread) || attempt === 5) throw error
-    }
-  }
-}
-
-async function tryTraced(root: string, args: readonly string[], injection?: Injection): Promise<TracedRun> {
   const kernel = linuxKernel()
   const held = kernel.openat(AT_FDCWD, toName(root), O_RDONLY | O_DIRECTORY)
   kernel.flock(held, LOCK_EX)
@@ -99,15 +86,14 @@ async function tryTraced(root: string, args: readonly string[], injection?: Inje
   const output = { stdout: collect(child.stdout), stderr: collect(child.stderr) }
   const ended = endOf(child)
   try {
-    const thread = await engineThreadOf(child, root)
-    const strace = spawn('strace', straceArguments(thread, injection), { stdio: ['ignore', 'ignore', 'pipe'] })
+    await opened(child, root)
+    const strace = spawn('strace', straceArguments(`${child.pid}`, injection), { stdio: ['ignore', 'ignore', 'pipe'] })
     const lines = collect(strace.stderr)
     const straceEnded = endOf(strace)
     const seesEngine = () => lines().includes('flock(') || child.exitCode !== null || child.signalCode !== null
-    await until(seesEngine, 'strace sees no waiting for the lock', lines, 10).catch((error: Error) => {
-      throw new WrongThread(error.message)
-    })
-    if (!lines().includes('flock(')) throw new WrongThread('the command ended while it waited for the lock')
+    await until(seesEngine, 'strace sees no waiting for the lock', lines)
+    if (!lines().includes('flock('))
+      throw new Error(`the command ended while it waited for the lock: ${output.stderr()}`)
     kernel.close(held)
     isHeld = false
     const [status, signal] = await Promise.race([ended, tooLong(output.stderr)])
@@ -120,22 +106,13 @@ async function tryTraced(root: string, args: readonly string[], injection?: Inje
   }
 }
 
-/** The engine's thread is the one that was made last, once the root is open. */
-async function engineThreadOf(child: ChildProcess, root: string): Promise<string> {
-  const proc = `/proc/${child.pid}`
+/** Once its root is open it waits for the lock. */
+async function opened(child: ChildProcess, root: string): Promise<void> {
   const hasRoot = () => {
     if (child.exitCode !== null) return true
-    return fs.readdirSync(`${proc}/fd`).some((fd) => readLink(`${proc}/fd/${fd}`) === root)
+    return fs.readdirSync(`/proc/${child.pid}/fd`).some((fd) => readLink(`/proc/${child.pid}/fd/${fd}`) === root)
   }
   await until(hasRoot, 'the command does not open its root', () => '')
-  const started = (thread: string) => startOf(`${proc}/task/${thread}/stat`)
-  return fs.readdirSync(`${proc}/task`).reduce((one, other) => (started(other) >= started(one) ? other : one))
-}
-
-/** When a thread was made, by proc_pid_stat(5): their numbers do not tell, since they begin anew after the largest. */
-function startOf(stat: string): number {
-  const text = fs.readFileSync(stat, 'latin1')
-  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
 }
 
 function readLink(path: string): string {
@@ -178,13 +155,8 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
 
 const patienceSeconds = 60
 
-async function until(
-  isSo: () => boolean,
-  complaint: string,
-  said: () => string,
-  seconds: number = patienceSeconds,
-): Promise<void> {
-  const deadline = Date.now() + seconds * 1000
+async function until(isSo: () => boolean, complaint: string, said: () => string): Promise<void> {
+  const deadline = Date.now() + patienceSeconds * 1000
   while (!isSo()) {
     if (Date.now() > deadline) throw new Error(`${complaint}: ${said()}`)
     await wait(5)

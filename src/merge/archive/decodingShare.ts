@@ -2,12 +2,11 @@
 
 import type { EngineContext } from '../../sys/engineThread.ts'
 import { type CancelFlag, Cancelled, type DecoderName, openDecoder } from '../../sys/index.ts'
-import { Bell } from './bell.ts'
 import { ByteSource } from './byteSource.ts'
 import { compressions } from './compressions.ts'
 import { throughDecoder } from './decoding.ts'
 import { throughPackage } from './decodingPackages.ts'
-import { ChunkReader, ChunkWriter, type SharedSlots } from './sharedChunks.ts'
+import { ChunkReader, ChunkWriter, type SharedSlots, shownBy, waitForBell } from './sharedChunks.ts'
 
 /** What the thread is given. */
 export interface DecodingShare {
@@ -47,38 +46,37 @@ export async function decodeShare({ cancel }: EngineContext, share: DecodingShar
 
 function* chunksFrom(input: SharedSlots, check: () => void): Generator<Buffer> {
   const reader = new ChunkReader(input)
-  const bell = new Bell(input.bell)
   for (;;) {
-    const { shown } = bell
+    const shown = shownBy(input.bell)
     const chunk = reader.take()
     if (chunk !== undefined) yield chunk
     else if (reader.isOver) return
     else {
       check()
-      bell.wait(shown)
+      waitForBell(input.bell, shown)
     }
   }
 }
 
 /** Waits for room. */
 class SharedOutlet {
-  readonly #bell: Bell
+  readonly #bell: SharedArrayBuffer
   readonly #cancel: CancelFlag
   readonly #writer: ChunkWriter
 
   constructor(output: SharedSlots, cancel: CancelFlag) {
-    this.#bell = new Bell(output.bell)
+    this.#bell = output.bell
     this.#cancel = cancel
     this.#writer = new ChunkWriter(output)
   }
 
   next(): Buffer {
     for (;;) {
-      const { shown } = this.#bell
+      const shown = shownBy(this.#bell)
       this.check()
       const { room } = this.#writer
       if (room !== undefined) return room
-      this.#bell.wait(shown)
+      waitForBell(this.#bell, shown)
     }
   }
 
