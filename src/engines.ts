@@ -17,6 +17,7 @@ export const engines: EngineTable = {
   listHistory: () => import('./merge/undoEngine.ts'),
   listPackages: () => import('./merge/inspectEngine.ts'),
   listUpdates: () => import('./merge/config/inspectUpdates.ts'),
+  makeShare: () => import('./merge/archive/makeShare.ts'),
   mergeImages: () => import('./merge/mergeEngine.ts'),
   mergeUpdate: () => import('./merge/config/inspectUpdates.ts'),
   moveInThread: () => import('./movefile/moveFile.ts'),

@@ -77,8 +77,10 @@ export class EngineShares {
     return messages.flatMap((message) => (message.kind === 'result' ? [message.result as Result] : []))
   }
 
-  #answerOf({ current }: Share, whileWaiting: () => void): EngineMessage | undefined {
+  #answerOf(share: Share, whileWaiting: () => void): EngineMessage | undefined {
+    const { current } = share
     if (current === undefined) return undefined
+    share.current = undefined // it answers once
     const { port, state: flag } = current
     if (Atomics.compareExchange(flag, 0, state.waiting, state.tooLate) === state.waiting) return undefined
     for (;;) {

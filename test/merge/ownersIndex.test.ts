@@ -230,7 +230,7 @@ describe('the owners index of a root', function () {
       fs.mkdirSync(join(bench.root, 'usr/lib'), { recursive: true })
       fs.symlinkSync('usr/lib', join(bench.root, 'lib'))
       const names = (directory: string) =>
-        Array.from({ length: 1100 }, (_, n) => `f ${directory}/${'long-'.repeat(20)}${n} "x"`).join('\n')
+        Array.from({ length: 700 }, (_, n) => `f ${directory}/${'long-'.repeat(48)}${n} "x"`).join('\n')
       const images: [packageName: string, tree: string, recordsRead: number][] = [
         ['straight', `${names('/usr/share/straight')}\n${one}`, 0],
         ['behind', names('/lib/behind'), 1],
@@ -246,7 +246,7 @@ describe('the owners index of a root', function () {
         const made = withState(bench.root, linuxKernel(), refreshIndex)
         assert.deepEqual(pairsOf(grown), pairsOf(made), packageName)
       }
-      assert.deepEqual(await ownersOf(bench.root, `usr/lib/behind/${'long-'.repeat(20)}7`), [['behind']])
+      assert.deepEqual(await ownersOf(bench.root, `usr/lib/behind/${'long-'.repeat(48)}7`), [['behind']])
     }),
   )
 

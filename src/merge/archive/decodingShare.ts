@@ -2,11 +2,12 @@
 
 import type { EngineContext } from '../../sys/engineThread.ts'
 import { type CancelFlag, Cancelled, type DecoderName, openDecoder } from '../../sys/index.ts'
+import { Bell } from './bell.ts'
 import { ByteSource } from './byteSource.ts'
 import { compressions } from './compressions.ts'
 import { throughDecoder } from './decoding.ts'
 import { throughPackage } from './decodingPackages.ts'
-import { ChunkReader, ChunkWriter, type SharedSlots, shownBy, waitForBell } from './sharedChunks.ts'
+import { ChunkReader, ChunkWriter, type SharedSlots } from './sharedChunks.ts'
 
 /** What the thread is given. */
 export interface DecodingShare {
@@ -46,37 +47,38 @@ export async function decodeShare({ cancel }: EngineContext, share: DecodingShar
 
 function* chunksFrom(input: SharedSlots, check: () => void): Generator<Buffer> {
   const reader = new ChunkReader(input)
+  const bell = new Bell(input.bell)
   for (;;) {
-    const shown = shownBy(input.bell)
+    const { shown } = bell
     const chunk = reader.take()
     if (chunk !== undefined) yield chunk
     else if (reader.isOver) return
     else {
       check()
-      waitForBell(input.bell, shown)
+      bell.wait(shown)
     }
   }
 }
 
 /** Waits for room. */
 class SharedOutlet {
-  readonly #bell: SharedArrayBuffer
+  readonly #bell: Bell
   readonly #cancel: CancelFlag
   readonly #writer: ChunkWriter
 
   constructor(output: SharedSlots, cancel: CancelFlag) {
-    this.#bell = output.bell
+    this.#bell = new Bell(output.bell)
     this.#cancel = cancel
     this.#writer = new ChunkWriter(output)
   }
 
   next(): Buffer {
     for (;;) {
-      const shown = shownBy(this.#bell)
+      const { shown } = this.#bell
       this.check()
       const { room } = this.#writer
       if (room !== undefined) return room
-      waitForBell(this.#bell, shown)
+      this.#bell.wait(shown)
     }
   }
 

@@ -2,9 +2,10 @@
 
 import { quietly } from '../../movefile/index.ts'
 import { type CancelFlag, type DecoderName, EngineShares } from '../../sys/index.ts'
+import { Bell } from './bell.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { DecodingShare } from './decodingShare.ts'
-import { ChunkReader, ChunkWriter, makeBell, makeSlots, shownBy, waitForBell } from './sharedChunks.ts'
+import { ChunkReader, ChunkWriter, makeSlots } from './sharedChunks.ts'
 
 /** Neither a C library nor Node nor a package can decode it. */
 export class MissingDecoder extends Error {}
@@ -27,12 +28,11 @@ class DecodingThread {
   readonly #source: ByteSource
   readonly #cancel: CancelFlag
   readonly #shares: EngineShares
-  readonly #bell = makeBell()
+  readonly #bell = new Bell()
   readonly #input: ChunkWriter
   readonly #output: ChunkReader
   #given = 0
   #isFed = false
-  #hasAnswered = false
 
   constructor(source: ByteSource, name: DecoderName, cancel: CancelFlag) {
     this.#source = source
@@ -52,13 +52,13 @@ class DecodingThread {
   next(): Buffer | undefined {
     for (;;) {
       this.#cancel.check()
-      const shown = shownBy(this.#bell)
+      const { shown } = this.#bell
       const chunk = this.#output.take()
       // Who reads a pipe may wait for it: not while there is something for both of us to do.
       if (chunk === undefined || this.#input.isDry) this.#feed()
       if (chunk !== undefined) return chunk
       if (this.#output.isOver) return undefined
-      waitForBell(this.#bell, shown)
+      this.#bell.wait(shown)
     }
   }
 
@@ -78,7 +78,7 @@ class DecodingThread {
 
   /** Gives back to the source what was not part of the compressed data. @throws {Error} when they were damaged */
   finish(): void {
-    const [consumed] = this.#answer()
+    const [consumed] = this.#shares.finish<number | undefined>(() => this.#cancel.check())
     if (consumed === undefined) throw new MissingDecoder()
     if (consumed < this.#given) this.#source.putBack(this.#input.last(this.#given - consumed))
   }
@@ -86,12 +86,7 @@ class DecodingThread {
   /** It has to end by itself: only then the memory of its decoder is free. */
   end(): void {
     this.#output.leave()
-    if (!this.#hasAnswered) quietly(() => this.#answer())
+    quietly(() => this.#shares.finish(() => {}))
     this.#shares.end()
-  }
-
-  #answer(): (number | undefined)[] {
-    this.#hasAnswered = true
-    return this.#shares.finish<number | undefined>(() => {})
   }
 }

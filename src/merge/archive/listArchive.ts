@@ -23,7 +23,7 @@ export interface ReadArchiveOptions extends ArchiveOptions {
 /** What the archive would be recorded as, in mtree format: its last member of each name, in order of names. */
 export function readArchiveRecord(engine: EngineContext, options: ReadArchiveOptions): Uint8Array {
   const input = { ...engine, options }
-  return withArchive(input, toName(options.image), (archive, allowance) => {
+  return withArchive(input, toName(options.image), (archive, { allowance }) => {
     const strip = options.stripComponents ?? archive.format.stripComponents ?? 0
     const entries = new Map<Name, RecordedEntry>()
     for (const member of archive.members()) {
@@ -51,7 +51,7 @@ function entryOf(name: Name, member: Member, { entries, strip, allowance }: Know
     if (first === undefined) throw new UnsafeEntryError(path, `is a link to '${target}', which is no earlier member`)
     return { ...first, name, linkTo: first.linkTo ?? first.name }
   }
-  const digest = new PayloadDigest(true, member)
+  const digest = new PayloadDigest(true, member, member.payload?.image ?? '')
   readPayload(member, {
     bytes(chunk) {
       allowance.bytes(path, chunk.length)

@@ -6,6 +6,8 @@ import type { Accounts } from '../accounts.ts'
 import { parseAcl } from './aclText.ts'
 import type { PaxFacts } from './pax.ts'
 
+const none: readonly Xattr[] = []
+
 /** What a record is to a member: an attribute, or why it cannot be one. */
 type Reading = Xattr | string
 
@@ -34,6 +36,7 @@ const readers: readonly (readonly [
  * @returns why one of them cannot be kept, instead
  */
 export function paxXattrs(pax: PaxFacts, accounts: Accounts): readonly Xattr[] | string {
+  if (pax.records.length === 0) return none
   const found = new Map<Name, Xattr>()
   for (const [key, value] of pax.records) {
     const reader = readers.find(([prefix]) => key.startsWith(prefix))

@@ -33,8 +33,7 @@ export function writePayload(kernel: Kernel, fd: Fd, member: Member, seen: Paylo
   readPayload(member, {
     bytes(chunk, position) {
       seen.bytes(chunk, position)
-      for (let written = 0; written < chunk.length; )
-        written += kernel.pwrite(fd, written === 0 ? chunk : chunk.subarray(written), position + written)
+      writeAll(kernel, fd, chunk, position)
     },
     hole(length) {
       hasHoles = true
@@ -42,6 +41,12 @@ export function writePayload(kernel: Kernel, fd: Fd, member: Member, seen: Paylo
     },
   })
   if (hasHoles) kernel.ftruncate(fd, member.size) // a hole at the end is there only once the size says so
+}
+
+/** Writes all of `chunk` at a position. */
+export function writeAll(kernel: Kernel, fd: Fd, chunk: Buffer, position: number): void {
+  for (let written = 0; written < chunk.length; )
+    written += kernel.pwrite(fd, written === 0 ? chunk : chunk.subarray(written), position + written)
 }
 
 const zeros = Buffer.alloc(64 * 1024)

@@ -1,50 +1,35 @@
 // Chunks of bytes from one thread to another, through memory that both share: whoever is ahead waits.
 
+import { Bell } from './bell.ts'
+
 /** Slots for chunks, and what both threads know of them. */
 export interface SharedSlots {
   readonly bytes: SharedArrayBuffer
   /** Chunks that came and chunks that went; whether more will come, and whether anybody still wants them; then lengths. */
   readonly numbers: SharedArrayBuffer
-  /** Changes whenever one of the two threads has done something; several pairs of threads may have one bell. */
+  /** Rings whenever one of the two threads has done something; several such pairs may have one bell. */
   readonly bell: SharedArrayBuffer
 }
 
 const at = { came: 0, went: 1, ended: 2, unwanted: 3, lengths: 4 }
-/** Nothing is lost by looking again, and a flag that comes from elsewhere is seen. */
-const lookAgainMs = 100
 
 /** Memory for `count` chunks of up to `bytes` each. */
-export function makeSlots(count: number, bytes: number, bell: SharedArrayBuffer): SharedSlots {
+export function makeSlots(count: number, bytes: number, bell: Bell): SharedSlots {
   return {
     bytes: new SharedArrayBuffer(count * bytes),
     numbers: new SharedArrayBuffer(4 * (at.lengths + count)),
-    bell,
+    bell: bell.shared,
   }
-}
-
-/** A bell for makeSlots(). */
-export function makeBell(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4)
-}
-
-/** Sleeps until a bell has rung since it showed `seen`, or a moment has passed. */
-export function waitForBell(bell: SharedArrayBuffer, seen: number): void {
-  Atomics.wait(new Int32Array(bell), 0, seen, lookAgainMs)
-}
-
-/** What a bell shows now: to be read before looking at what it tells of. */
-export function shownBy(bell: SharedArrayBuffer): number {
-  return Atomics.load(new Int32Array(bell), 0)
 }
 
 class Slots {
   readonly #numbers: Int32Array
-  readonly #bell: Int32Array
+  readonly #bell: Bell
   readonly #buffers: readonly Buffer[]
 
   constructor({ bytes, numbers, bell }: SharedSlots) {
     this.#numbers = new Int32Array(numbers)
-    this.#bell = new Int32Array(bell)
+    this.#bell = new Bell(bell)
     const count = this.#numbers.length - at.lengths
     const size = bytes.byteLength / count
     this.#buffers = Array.from({ length: count }, (_, index) => Buffer.from(bytes, index * size, size))
@@ -60,8 +45,7 @@ class Slots {
 
   set(what: Exclude<keyof typeof at, 'lengths'>, value: number): void {
     Atomics.store(this.#numbers, at[what], value)
-    Atomics.add(this.#bell, 0, 1)
-    Atomics.notify(this.#bell, 0)
+    this.#bell.ring()
   }
 
   buffer(number: number): Buffer {

@@ -19,6 +19,7 @@ const loadExtract = () => (require('tar-stream') as typeof import('tar-stream'))
 export class HeaderDecoder {
   // The two options are missing in tar-stream's types: names as bytes, and headers of before POSIX (v7).
   readonly #tar = loadExtract()({ filenameEncoding: 'latin1', allowUnknownFormat: true } as object)
+  readonly #block = Buffer.alloc(512)
   #decoded: TarHeader | undefined
 
   constructor() {
@@ -31,7 +32,7 @@ export class HeaderDecoder {
   /** The header in a block. @throws {Error} when the checksum, or a number, is wrong */
   decode(block: Buffer): TarHeader {
     this.#decoded = undefined
-    this.#write(withoutSize(block))
+    this.#write(withoutSize(block, this.#block))
     if (this.#decoded === undefined) throw new Error('there is no header in it')
     return this.#decoded
   }
@@ -57,8 +58,8 @@ const sumStart = 148
 const sumEnd = 156
 
 /** The block with a size of 0, and the checksum that it had moved by as much: a wrong one stays as wrong as it was. */
-function withoutSize(block: Buffer): Buffer {
-  const copy = Buffer.from(block)
+function withoutSize(block: Buffer, copy: Buffer): Buffer {
+  block.copy(copy)
   const sum = readNumber(block, sumStart, sumEnd - sumStart)
   copy.fill('0', sizeStart, sizeEnd)
   let moved = sum
@@ -67,19 +68,33 @@ function withoutSize(block: Buffer): Buffer {
   return copy
 }
 
+const [space, zero, seven] = [0x20, 0x30, 0x37]
+
 /**
  * A number of a header: octal digits between spaces and NULs, or base-256 where the first bit is set.
  *
  * NaN when it is neither, or is beyond what a number holds exactly.
  */
 export function readNumber(block: Buffer, start: number, length: number): number {
-  const field = block.subarray(start, start + length)
-  if (((field[0] as number) & 0x80) === 0) {
-    const [text = ''] = field.toString('latin1').trimStart().split(/[ \0]/, 1)
-    if (text === '') return 0
-    return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
+  if (((block[start] as number) & 0x80) !== 0) return readBase256(block.subarray(start, start + length))
+  let [at, value] = [start, 0]
+  const end = start + length
+  while (at < end && isBlank(block[at] as number)) at++
+  for (; at < end && block[at] !== space && block[at] !== 0; at++) {
+    const byte = block[at] as number
+    if (byte < zero || byte > seven) return Number.NaN
+    value = value * 8 + (byte - zero)
   }
-  const bits = BigInt.asIntN(8 * length - 1, BigInt(`0x${field.toString('hex')}`))
+  return value
+}
+
+/** What comes before the digits; some writers have tabs there. */
+function isBlank(byte: number): boolean {
+  return byte === space || (byte >= 0x09 && byte <= 0x0d) || byte === 0xa0
+}
+
+function readBase256(field: Buffer): number {
+  const bits = BigInt.asIntN(8 * field.length - 1, BigInt(`0x${field.toString('hex')}`))
   const value = Number(bits)
   return Number.isSafeInteger(value) ? value : Number.NaN
 }

@@ -124,7 +124,7 @@ class TarReader {
   *#member(type: string, block: Buffer): Generator<Member> {
     const start = this.#source.offset - blockBytes
     const header = this.#decode(block, start)
-    const pax = new PaxFacts(this.#global.length === 0 ? this.#local : [...this.#global, ...this.#local])
+    const pax = this.#paxFacts()
     const description = new Description({ header, block, pax, kind: types[type] })
     const fail = (reason: string) => this.#source.corrupt(reason, { offset: start, entry: description.path })
     this.#local = []
@@ -140,9 +140,14 @@ class TarReader {
     const payload = this.#source.within(stored)
     const map = old ?? readPaxSparse(pax, payload, this.#reading.headerBytes)
     if (map !== undefined && !isPossible(map, stored)) throw fail('its map of holes is impossible')
-    yield { ...description.facts(xattrs, map), ...(kind === 'file' || stored > 0 ? { payload } : {}) }
+    yield description.member(xattrs, map, kind === 'file' || stored > 0 ? payload : undefined)
     payload.drain()
     this.#source.skip(paddingOf(stored))
+  }
+
+  #paxFacts(): PaxFacts {
+    if (this.#global.length > 0) return new PaxFacts([...this.#global, ...this.#local])
+    return this.#local.length > 0 ? new PaxFacts(this.#local) : noPax
   }
 
   #decode(block: Buffer, offset: number): TarHeader {
@@ -188,18 +193,15 @@ class Description {
 
   /** Which part of it cannot be; undefined when all can. */
   get problem(): string | undefined {
-    const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < 0xffffffff
-    const checks: readonly (readonly [string, boolean])[] = [
-      ['name', this.path !== '' && !this.path.includes('\0')],
-      ['target', !(this.#target ?? '').includes('\0') && (!this.#isLink || (this.#target ?? '') !== '')],
-      ['size', this.#storedSize >= 0],
-      ['owner', isId(this.#uid)],
-      ['group', isId(this.#gid)],
-      ['mode', this.#numbers.mode >= 0],
-      ['time', this.#mtimeNs !== null],
-      ['device', !this.#isDevice || [this.#numbers.major, this.#numbers.minor].every(isId)],
-    ]
-    return checks.find(([, holds]) => !holds)?.[0]
+    const target = this.#target ?? ''
+    if (this.path === '' || this.path.includes('\0')) return 'name'
+    if (target.includes('\0') || (this.#isLink && target === '')) return 'target'
+    if (!(this.#storedSize >= 0)) return 'size'
+    if (!isId(this.#uid)) return 'owner'
+    if (!isId(this.#gid)) return 'group'
+    if (!(this.#numbers.mode >= 0)) return 'mode'
+    if (this.#mtimeNs === null) return 'time'
+    return this.#isDevice && !(isId(this.#numbers.major) && isId(this.#numbers.minor)) ? 'device' : undefined
   }
 
   /**
@@ -214,35 +216,31 @@ class Description {
     return this.kind === 'file' ? this.#storedSize : 0
   }
 
-  facts(xattrs: Member['xattrs'], map: SparseMap | undefined): Omit<Member, 'payload'> {
+  /** The member; what is written out here is made for every one of an archive. */
+  member(xattrs: Member['xattrs'], map: SparseMap | undefined, payload: ByteSource | undefined): Member {
     const { mode, major, minor } = this.#numbers
-    return {
+    const member: { -readonly [Field in keyof Member]: Member[Field] } = {
       path: this.path,
       type: this.kind ?? 'file',
       uid: this.#uid,
       gid: this.#gid,
-      ...this.#ownerNames,
       mode: modeWith(mode & 0o7777, xattrs),
       mtimeNs: this.#mtimeNs ?? 0n,
       size: this.kind === 'file' ? (map?.size ?? this.#storedSize) : 0,
-      ...(this.#isLink && this.#target !== undefined ? { target: this.#target } : {}),
-      ...(this.#isDevice ? { rdev: { major, minor } } : {}),
       xattrs,
-      ...(map === undefined ? {} : { extents: map.extents }),
-      ...this.#digest,
     }
-  }
-
-  get #ownerNames(): Pick<Member, 'userName' | 'groupName'> {
     const userName = this.#pax.text('uname') ?? this.#header.uname
     const groupName = this.#pax.text('gname') ?? this.#header.gname
-    return { ...(userName ? { userName } : {}), ...(groupName ? { groupName } : {}) }
-  }
-
-  /** What Alpine's packages promise of each file. */
-  get #digest(): Pick<Member, 'digest'> {
-    const value = this.kind === 'file' ? this.#pax.text('APK-TOOLS.checksum.SHA1') : undefined
-    return value === undefined ? {} : { digest: { algorithm: 'sha1', value: value.toLowerCase() } }
+    if (userName) member.userName = userName
+    if (groupName) member.groupName = groupName
+    if (this.#isLink && this.#target !== undefined) member.target = this.#target
+    if (this.#isDevice) member.rdev = { major, minor }
+    if (map !== undefined) member.extents = map.extents
+    if (payload !== undefined) member.payload = payload
+    // What Alpine's packages promise of each file.
+    const sha1 = this.kind === 'file' ? this.#pax.text('APK-TOOLS.checksum.SHA1') : undefined
+    if (sha1 !== undefined) member.digest = { algorithm: 'sha1', value: sha1.toLowerCase() }
+    return member
   }
 
   get #isLink(): boolean {
@@ -268,6 +266,12 @@ class Description {
   get #gid(): number {
     return this.#pax.number('gid') ?? this.#numbers.gid
   }
+}
+
+const noPax = new PaxFacts([])
+
+function isId(id: number): boolean {
+  return Number.isInteger(id) && id >= 0 && id < 0xffffffff
 }
 
 function modeWith(mode: number, xattrs: Member['xattrs']): number {

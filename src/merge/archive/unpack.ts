@@ -5,6 +5,7 @@ import { type CancelFlag, isSyscallError, type Kernel, type Name, toName } from 
 import { type Accounts, noAccounts } from '../accounts.ts'
 import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
+import { jobsOf } from '../stageThreads.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
@@ -41,6 +42,8 @@ export interface Unpacking {
   readonly cancel: CancelFlag
   /** Whether other threads may help. */
   readonly hasThread?: boolean
+  /** How many threads make files; as many as the machine can use by default. */
+  readonly jobs?: number | undefined
   /** The directory that the hidden tree is made in. */
   readonly spool: Spool
   readonly options: ArchiveOptions
@@ -89,19 +92,26 @@ export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArch
 function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
   const { kernel, options } = unpacking
   const manifest = options.manifest === undefined ? undefined : readManifest(kernel, path, toName(options.manifest))
-  return withArchive(unpacking, path, (archive, allowance) => {
+  return withArchive(unpacking, path, (archive, { allowance, isLarge }) => {
     const unpacker = new Unpacker({
       ...unpacking,
       tree: tree.root,
+      image: path,
       allowance,
       manifest,
       stripComponents: options.stripComponents ?? archive.format.stripComponents ?? 0,
+      threads: isLarge ? jobsOf(unpacking.jobs) - 1 : 0,
     })
-    for (const member of archive.members()) unpacker.add(member)
-    if (archive.facts.whiteouts !== undefined && options.stripComponents)
-      throw new InvalidArgumentError("the names of a container's layer are the root's: none of their components goes")
-    manifest?.finish()
-    unpacker.finish()
+    try {
+      for (const member of archive.members()) unpacker.add(member)
+      if (archive.facts.whiteouts !== undefined && options.stripComponents)
+        throw new InvalidArgumentError("the names of a container's layer are the root's: none of their components goes")
+      manifest?.finish()
+      unpacker.finish()
+    } catch (error) {
+      unpacker.abandon()
+      throw error
+    }
     return { facts: archive.facts, digests: unpacker.digests }
   })
 }
@@ -112,23 +122,26 @@ const worthThread = 4 * 1024 * 1024
 /** What reading an archive needs; unpacking needs more. */
 export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'hasThread' | 'options' | 'accounts'>
 
+/** What is done with an open archive: how much it may bring, and whether it is worth threads of its own. */
+type Use<T> = (archive: OpenedArchive, how: { readonly allowance: Allowance; readonly isLarge: boolean }) => T
+
 /** Opens an archive for `use`, which reads all its members; its integrity is checked afterwards. */
 export function withArchive<T>(
   { kernel, cancel, hasThread, options, accounts }: ArchiveInput,
   path: Name,
-  use: (archive: OpenedArchive, allowance: Allowance) => T,
+  use: Use<T>,
 ): T {
   const limits = limitsOf(options.limits)
   const integrity = options.integrity === undefined ? undefined : new IntegrityCheck(options.integrity)
   const concatenated = options.concatenated ?? false
   const reading = { kernel, cancel, limits, concatenated, accounts: accounts ?? noAccounts }
-  if (options.format === ociFormat.name) return withOciImage(reading, path, use)
+  if (options.format === ociFormat.name) return withOciImage(reading, path, hasThread === true, use)
   const file = openArchiveFile(kernel, cancel, path)
   try {
     const source = new ByteSource(path, integrity?.watch(file.chunks) ?? file.chunks)
-    const decodesBeside = hasThread === true && (file.size ?? Number.POSITIVE_INFINITY) >= worthThread
-    const archive = openArchive(source, { ...reading, decodesBeside }, options.format)
-    const result = use(archive, new Allowance(limits, () => file.bytesRead))
+    const isLarge = hasThread === true && (file.size ?? Number.POSITIVE_INFINITY) >= worthThread
+    const archive = openArchive(source, { ...reading, decodesBeside: isLarge }, options.format)
+    const result = use(archive, { allowance: new Allowance(limits, () => file.bytesRead), isLarge })
     source.drain()
     integrity?.finish(path)
     return result
@@ -138,10 +151,11 @@ export function withArchive<T>(
 }
 
 /** A container image is no stream of bytes: its layers are read twice, and have digests of their own. */
-function withOciImage<T>(reading: Reading, path: Name, use: (archive: OpenedArchive, allowance: Allowance) => T): T {
+function withOciImage<T>(reading: Reading, path: Name, isLarge: boolean, use: Use<T>): T {
   const image = openOciImage(reading, path)
   try {
-    return use({ ...image, format: ociFormat }, new Allowance(reading.limits, () => image.bytesRead))
+    const allowance = new Allowance(reading.limits, () => image.bytesRead)
+    return use({ ...image, format: ociFormat }, { allowance, isLarge })
   } finally {
     image.close()
   }

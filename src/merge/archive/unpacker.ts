@@ -1,16 +1,6 @@
 // Makes an object of each member, in a tree that nobody else can reach, complete with everything that the member says.
 
-import {
-  type Attributes,
-  type AttributeTarget,
-  applyAttributes,
-  type Inherited,
-  isCopied,
-  MetadataLostError,
-  type MetadataPolicy,
-  quietly,
-  withDescriptor,
-} from '../../movefile/index.ts'
+import { type AttributeTarget, type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
 import {
   baseName,
   type CancelFlag,
@@ -20,21 +10,21 @@ import {
   isSyscallError,
   type Kernel,
   type Name,
-  O_CREAT,
-  O_EXCL,
   O_NOFOLLOW,
   O_PATH,
-  O_WRONLY,
   parentName,
 } from '../../sys/index.ts'
 import { UnsafeEntryError } from '../errors.ts'
 import { makeDirectories, type Root } from '../root.ts'
+import { FileMaker } from './fileMaker.ts'
 import type { Manifest } from './integrity.ts'
 import type { Allowance } from './limits.ts'
+import { makeAnew, withinLength } from './makeAnew.ts'
+import { Makers } from './makers.ts'
 import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
+import { PackedDigests } from './packedDigests.ts'
 import { writePayload } from './payload.ts'
-import { PayloadDigest } from './payloadDigest.ts'
 import type { ArchiveOptions } from './unpack.ts'
 
 /** What an unpacker works with. */
@@ -46,38 +36,39 @@ export interface UnpackerInput {
   readonly options: ArchiveOptions
   readonly allowance: Allowance
   readonly stripComponents: number
+  /** What the archive is called in messages. */
+  readonly image: Name
   /** What the files have to be, by name. */
   readonly manifest: Manifest | undefined
   readonly digests: boolean
+  /** Threads that help to make files. */
+  readonly threads: number
   readonly onEntry: (bytes: number) => void
 }
-
-const tooLong = 'has a name or target that is longer than the file system allows'
-const createFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
 /** Fills one tree with the members of one archive. */
 export class Unpacker {
   /** sha256 of each payload, by name. */
-  readonly digests: Map<Name, string> = new Map()
+  readonly digests: PackedDigests = new PackedDigests()
   readonly #input: UnpackerInput
   readonly #kernel: Kernel
   readonly #tree: Root
+  readonly #files: FileMaker
+  /** From the first file on, where there are threads that help. */
+  #makers: Makers | undefined
   readonly #directories = new Map<Name, Member>()
   /** Made when everything else is, so that no member is ever written through one that the archive brought. */
   readonly #symlinks = new Map<Name, Member>()
   /** Hard links to symlinks: name, and the symlink's name. */
   readonly #symlinkLinks = new Map<Name, Name>()
-  /** As an ordinary user everything is one's own. */
-  readonly #isRoot = process.geteuid?.() === 0
-  readonly #inherited: Inherited
-  readonly #made = new Map<number, Inherited>()
+  /** The directory that was asked for last. */
+  #lastParent: Name | undefined
 
   constructor(input: UnpackerInput) {
     this.#input = input
     this.#kernel = input.kernel
     this.#tree = input.tree
-    const { uid, gid } = input.kernel.fstat(input.tree.fd)
-    this.#inherited = { uid, gid, acl: false }
+    this.#files = new FileMaker(input)
   }
 
   /** Makes what a member says, or keeps it for finish(). @throws {UnsafeEntryError} @throws {CorruptImageError} */
@@ -112,6 +103,8 @@ export class Unpacker {
 
   /** A name that comes twice means its last member: also when the earlier one is not made yet. */
   #forgetEarlier(name: Name): void {
+    if (this.#makers?.isPending(name)) this.#makers.settle()
+    this.digests.delete(name)
     if (this.#symlinks.size > 0) this.#symlinks.delete(name)
     if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
   }
@@ -122,32 +115,33 @@ export class Unpacker {
   }
 
   #file(name: Name, given: Member): void {
-    const { allowance, digests, manifest } = this.#input
+    const { allowance, manifest } = this.#input
     const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
-    const digest = new PayloadDigest(digests, member)
-    const mode = this.#modeToMake(member)
-    const fd = this.#create(name, (directory, component) =>
-      this.#kernel.openat(directory, component, createFlags, mode),
-    )
-    try {
+    this.#parent(name)
+    if (this.#makersFor(member)?.take(name, member)) return allowance.bytes(member.path, member.size)
+    const digest = this.#files.make(name, member, (fd, seen) =>
       writePayload(this.#kernel, fd, member, {
-        bytes(chunk) {
+        bytes(chunk, position) {
           allowance.bytes(member.path, chunk.length)
-          digest.bytes(chunk)
+          seen.bytes(chunk, position)
         },
         hole(length) {
           allowance.hole(member.path, length)
-          digest.hole(length)
+          seen.hole?.(length)
         },
-      })
-      this.#apply({ fd, type: 'file', inherited: this.#inheritedWith(fd, mode) }, name, member)
-    } catch (error) {
-      quietly(() => this.#kernel.close(fd))
-      throw error
-    }
-    this.#kernel.close(fd)
-    const sha256 = digest.finish()
-    if (sha256 !== undefined) this.digests.set(name, sha256)
+      }),
+    )
+    if (digest !== undefined) this.digests.set(name, digest)
+  }
+
+  #makersFor({ payload }: Member): Makers | undefined {
+    if (this.#input.threads === 0) return undefined
+    this.#makers ??= new Makers({
+      ...this.#input,
+      file: payload?.file,
+      onMade: (name, digest) => this.digests.set(name, digest),
+    })
+    return this.#makers
   }
 
   #node(name: Name, member: Member, type: FileType): void {
@@ -155,7 +149,8 @@ export class Unpacker {
       if (member.type === 'symlink') this.#kernel.symlinkat(member.target ?? '', directory, component)
       else this.#kernel.mknodat(directory, component, type, 0o600, member.rdev ?? { major: 0, minor: 0 })
     })
-    this.#withObject(name, (fd) => this.#apply({ fd, type, inherited: this.#inherited }, name, member))
+    const { inherited } = this.#files.metadata
+    this.#withObject(name, (fd) => this.#apply({ fd, type, inherited }, name, member))
   }
 
   #link(name: Name, member: Member): void {
@@ -167,12 +162,12 @@ export class Unpacker {
       this.#symlinkLinks.set(name, this.#symlinkLinks.get(first) ?? first)
       return
     }
+    if (this.#makers?.isPending(first)) this.#makers.settle()
     const stat = this.#tree.find(first)
     if (stat === undefined) throw refuse('which is no earlier member')
     if (stat.type === 'directory') throw refuse('which is a directory')
     this.#linkTo(first, name)
-    const digest = this.digests.get(first)
-    if (digest !== undefined) this.digests.set(name, digest)
+    this.digests.link(name, first)
   }
 
   #linkTo(first: Name, name: Name): void {
@@ -184,11 +179,17 @@ export class Unpacker {
 
   /** Symlinks, and then the metadata of directories, the innermost first: making a child moves its parent's time. */
   finish(): void {
+    this.#makers?.finish()
     for (const [name, member] of this.#symlinks) this.#node(name, member, 'symlink')
     for (const [name, first] of this.#symlinkLinks) this.#linkTo(first, name)
     for (const [name, member] of [...this.#directories].reverse()) {
       this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
+  }
+
+  /** Ends what threads do after an error: nothing is made any more when this returns. */
+  abandon(): void {
+    this.#makers?.abandon()
   }
 
   /** The open directory of a name; missing ones are made. */
@@ -200,30 +201,26 @@ export class Unpacker {
         if (symlinks.has(above))
           throw new UnsafeEntryError(name, `is inside '${displayName(above)}', a symlink of the same archive`)
     }
+    this.#settleAbove(parent)
     try {
-      return makeDirectories(this.#tree, parent).fd
+      return withinLength(name, () => makeDirectories(this.#tree, parent).fd)
     } catch (error) {
-      if (isSyscallError(error, 'ENAMETOOLONG')) throw new UnsafeEntryError(name, tooLong)
       if (!isSyscallError(error, 'ENOTDIR', 'EEXIST')) throw error
       throw new UnsafeEntryError(name, 'is inside a member that is no directory')
     }
   }
 
-  /** Makes an object; one that an earlier member made under the same name goes. */
-  #create<T>(name: Name, make: (directory: Fd, component: Name) => T): T {
-    const directory = this.#parent(name)
-    const component = baseName(name)
-    try {
-      return make(directory, component)
-    } catch (error) {
-      if (isSyscallError(error, 'ENAMETOOLONG')) throw new UnsafeEntryError(name, tooLong)
-      if (!isSyscallError(error, 'EEXIST')) throw error
-    }
-    if (this.#kernel.statat(directory, component).type === 'directory')
-      throw new UnsafeEntryError(name, 'is a directory in the same archive')
-    this.#kernel.unlinkat(directory, component)
-    this.digests.delete(name)
-    return make(directory, component)
+  /** A file that is on its way may stand where a directory is asked for. */
+  #settleAbove(parent: Name): void {
+    if (this.#makers === undefined || parent === this.#lastParent) return
+    for (let above = parent; above !== ''; above = parentName(above))
+      if (this.#makers.isPending(above)) return this.#makers.settle()
+    this.#lastParent = parent
+  }
+
+  #create(name: Name, make: (directory: Fd, component: Name) => void): void {
+    const [directory, component] = [this.#parent(name), baseName(name)]
+    makeAnew({ kernel: this.#kernel, directory, component, name }, () => make(directory, component))
   }
 
   #withObject(name: Name, work: (fd: Fd) => void): void {
@@ -231,32 +228,7 @@ export class Unpacker {
     withDescriptor(this.#kernel, this.#kernel.openat(fd, baseName(name), O_PATH | O_NOFOLLOW), work)
   }
 
-  /** Files of our own are made with their final bits: nobody else gets into the tree, and a call is saved. */
-  #modeToMake({ uid, gid, mode }: Member): number {
-    const isOwn = !this.#isRoot || (uid === this.#inherited.uid && gid === this.#inherited.gid)
-    return isOwn && (mode & 0o7000) === 0 ? mode : 0o600
-  }
-
-  /** What a file that was made with some bits has; which of them the umask took away is asked once. */
-  #inheritedWith(fd: Fd, mode: number): Inherited {
-    let inherited = this.#made.get(mode)
-    if (inherited === undefined) {
-      inherited = this.#kernel.fstat(fd).mode === mode ? { ...this.#inherited, mode } : this.#inherited
-      this.#made.set(mode, inherited)
-    }
-    return inherited
-  }
-
   #apply(target: AttributeTarget, name: Name, member: Member): void {
-    const { policy } = this.#input
-    const lost = applyAttributes(this.#kernel, target, this.#attributes(target.type, member), policy)
-    if (lost.length > 0 && policy.metadata === 'require') throw new MetadataLostError(displayName(name), lost)
-  }
-
-  #attributes(type: FileType, { uid, gid, mode, mtimeNs, xattrs }: Member): Attributes {
-    const { policy } = this.#input
-    const owner = this.#isRoot ? { uid, gid } : { uid: this.#inherited.uid, gid: this.#inherited.gid }
-    const kept = xattrs.length === 0 ? xattrs : xattrs.filter((xattr) => isCopied(xattr.name, type, policy))
-    return { ...owner, mode, atimeNs: mtimeNs, mtimeNs, xattrs: kept }
+    this.#files.metadata.apply(target, name, member)
   }
 }
