@@ -53,7 +53,7 @@ async function expectRefused(bytes: Buffer, error: new (...args: never[]) => Err
     assert.deepEqual(fs.readdirSync(directory).sort(), ['image.tar', 'root'])
     assert.deepEqual(fs.readdirSync(root).sort(), ['var'])
     const state = fs.readdirSync(join(root, 'var/lib/rootmerge'))
-    assert.deepEqual(state.filter((name) => name !== 'lock').sort(), ['packages'])
+    assert.deepEqual(state.filter((name) => name !== 'lock').sort(), ['packages', 'parents'])
     assert.deepEqual(await list({ root }), [])
   })
 }
