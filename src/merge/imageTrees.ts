@@ -153,6 +153,7 @@ function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOri
     return {
       mode: 'consume',
       digestOf: (name) => unpacked.digestOf(name),
+      isPlain: (name) => unpacked.isPlain(name),
       configFiles: new Set(configFiles),
       ...(whiteouts && { isHidden: (entry) => above.hide(entry) }),
     }

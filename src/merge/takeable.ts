@@ -17,7 +17,7 @@ import type { Fate, PlannedEntry, PlannedPackage } from './plan.ts'
 import type { Root } from './root.ts'
 import type { StagedRecords } from './stagedRecords.ts'
 import type { StageTask } from './stageTask.ts'
-import type { StageThreads } from './stageThreads.ts'
+import type { StageThreads, TaskResult } from './stageThreads.ts'
 import type { TreeImage } from './treeImage.ts'
 
 /** How an entry is staged: made anew, taken by its own rename, taken with everything below it, or with what is above. */
@@ -97,25 +97,36 @@ class TakeableFinder {
   /** Which objects would be the same after a rename as copied; what was found on the way is recorded. */
   #inspect(): boolean[] {
     const { threads, records } = this.#input
-    const places: number[] = []
+    const [plain, places]: [number[], number[]] = [[], []]
     const tasks: StageTask[] = []
     this.#entries.forEach((planned, place) => {
       if (!placing.has(planned.fate) || !this.#isMovable(planned)) return
-      places.push(place)
-      tasks.push(this.#taskOf(planned))
+      if (this.#isKnown(planned)) plain.push(place)
+      else {
+        places.push(place)
+        tasks.push(this.#taskOf(planned))
+      }
     })
     const mayGo = this.#entries.map(() => false)
-    threads.run(tasks, (index, result) => {
-      if (result.facts?.differsFromCopy) return
-      const place = places[index] as number
+    const add = (place: number, result: TaskResult) => {
       const { entry, from } = this.#entries[place] as PlannedEntry
       const number = this.#numbers.first + place
       mayGo[place] = true
       records.addStaged(number, this.#entries[place] as PlannedEntry, result)
       const known = entry.type === 'file' && this.#input.digests ? from.image.digestOf(entry.name) : undefined
       if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
+    }
+    for (const place of plain) add(place, { digest: undefined, facts: undefined })
+    threads.run(tasks, (index, result) => {
+      if (!result.facts?.differsFromCopy) add(places[index] as number, result)
     })
     return mayGo
+  }
+
+  /** Of an object that nobody else could reach, and of which everything is known, nothing is asked. */
+  #isKnown({ entry: { name, type }, from: { image } }: PlannedEntry): boolean {
+    if (!image.isPlain(name)) return false
+    return type !== 'file' || !this.#input.digests || image.digestOf(name) !== undefined
   }
 
   #isMovable(planned: PlannedEntry): boolean {

@@ -39,6 +39,8 @@ export interface TreeOrigin {
   readonly mode?: ImageMode
   /** sha256 of a file's payload in hexadecimal where it is known already, so that it is not read once more. */
   readonly digestOf?: (name: Name) => string | undefined
+  /** Whether an object is known to have no extended attributes, so that it need not be opened to see. */
+  readonly isPlain?: (name: Name) => boolean
   /** Names of files that the package itself calls configuration. */
   readonly configFiles?: ReadonlySet<Name>
   /** Entries that something else of the same call hides. */
@@ -51,6 +53,8 @@ export class TreeImage {
   readonly mode: ImageMode
   /** The digest of an entry's payload, where it is known without reading it. */
   readonly digestOf: (name: Name) => string | undefined
+  /** Whether an object is known to have no extended attributes without being opened. */
+  readonly isPlain: (name: Name) => boolean
   readonly configFiles: ReadonlySet<Name>
   readonly #tree: Root
   /** The names that are merged; undefined when all are. */
@@ -70,6 +74,7 @@ export class TreeImage {
     this.path = path
     this.mode = origin.mode ?? 'copy'
     this.digestOf = origin.digestOf ?? (() => undefined)
+    this.isPlain = origin.isPlain ?? (() => false)
     this.configFiles = origin.configFiles ?? new Set()
     this.#isHidden = origin.isHidden
     this.#tree = new Root(kernel, path)

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { merge, RecoveryPendingError, verify } from '../../src/merge/index.ts'
+import { merge, RecoveryPendingError, readRecord, verify } from '../../src/merge/index.ts'
 import type { MergeReport } from '../../src/merge/options.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { itOnEach, itOnEachPair } from '../support/filesystems.ts'
 import { crashAt, declining, recording, wrapKernel } from '../support/kernelDoubles.ts'
 import { mergeImages, recoverRootNow } from '../support/operations.ts'
+import { rawMember, rawPax, rawTar } from '../support/rawTar.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'
@@ -102,7 +103,9 @@ describe('merge() in move mode', () => {
       const renames = calls.filter(({ call }) => call === 'renameat').map(({ args }) => args[1])
       const taken = renames.filter((name) => fs.existsSync(join(bench.expected, String(name))))
       assert.deepEqual(taken.sort(), ['etc', 'opt', 'srv', 'usr'])
-      const made = calls.filter(({ call, args }) => call === 'mkdirat' && String(args[1]).startsWith('.rootmerge-'))
+      // The state's own parents are made aside, under a name of movefile's.
+      const isStaged = (name: string) => name.startsWith('.rootmerge-') && !name.startsWith('.rootmerge-move-')
+      const made = calls.filter(({ call, args }) => call === 'mkdirat' && isStaged(String(args[1])))
       assert.deepEqual(made, [])
     }))
 
@@ -320,6 +323,27 @@ describe('an archive that is merged', () => {
         ({ call, args }) => call === 'pwrite' && Buffer.from(args[1] as Uint8Array).includes('"kind":"taking"'),
       )
       assert.ok(!journaled, 'a tree of our own is not given back')
+      assert.deepEqual(await verify(bench), [])
+    }))
+
+  it('has no object opened again but those that may have attributes', () =>
+    withBench(async (bench) => {
+      const archive = join(bench.image, '../image.tar')
+      const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+      const noted = rawPax({ 'SCHILY.xattr.user.note': 'a note' })
+      const members = [
+        rawMember({ name: 'd/plain', payload: 'x', ...own }),
+        noted,
+        rawMember({ name: 'd/noted', payload: 'x', ...own }),
+        rawMember({ name: 'd/linked', type: '1', target: 'd/noted', ...own }),
+      ]
+      fs.writeFileSync(archive, rawTar(...members))
+      const { kernel, calls } = recording(linuxKernel())
+      await mergeImages(contextOf(kernel), { root: bench.root, image: archive, package: 'a', durability: 'none' })
+      const opened = (name: string) => calls.filter(({ call, args }) => call === 'openat' && args[1] === name).length
+      assert.deepEqual(['plain', 'noted', 'linked'].map(opened), [1, 2, 1])
+      const record = Buffer.from(await readRecord({ ...bench, package: 'a' })).toString('latin1')
+      assert.equal(record.match(/user\.note/g)?.length, 2)
       assert.deepEqual(await verify(bench), [])
     }))
 })

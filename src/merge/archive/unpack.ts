@@ -63,6 +63,8 @@ export interface UnpackedArchive {
   readonly facts: PackageFacts
   /** The sha256, in hexadecimal, of the payload that was unpacked under a name. */
   digestOf(name: Name): string | undefined
+  /** Whether the object that was unpacked under a name is known to have no extended attributes. */
+  isPlain(name: Name): boolean
   /** Removes what is still in the hidden tree. */
   remove(): void
 }
@@ -78,8 +80,14 @@ export interface UnpackedArchive {
 export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArchive {
   const tree = new UnpackedTree(unpacking.kernel, unpacking.spool)
   try {
-    const { facts, digests } = fill(unpacking, archive, tree)
-    return { path: tree.path, facts, digestOf: (name) => digests.get(name), remove: () => tree.remove() }
+    const { facts, digests, withXattrs } = fill(unpacking, archive, tree)
+    return {
+      path: tree.path,
+      facts,
+      digestOf: (name) => digests.get(name),
+      isPlain: (name) => tree.givesNoXattrs && !withXattrs.has(name),
+      remove: () => tree.remove(),
+    }
   } catch (error) {
     tree.remove()
     if (!isSyscallError(error, 'ENOSPC', 'EDQUOT')) throw error
@@ -112,7 +120,7 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       unpacker.abandon()
       throw error
     }
-    return { facts: archive.facts, digests: unpacker.digests }
+    return { facts: archive.facts, digests: unpacker.digests, withXattrs: unpacker.withXattrs }
   })
 }
 

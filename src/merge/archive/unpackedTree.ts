@@ -32,6 +32,8 @@ export class UnpackedTree {
   readonly #fd: Fd
   /** The tree as names are resolved in it; closed by whoever has filled it. */
   readonly root: Root
+  /** Whether what is made in it gets extended attributes only from whoever makes it: a kernel that labels, labels the tree too. */
+  readonly givesNoXattrs: boolean
 
   constructor(kernel: Kernel, spool: Spool) {
     this.#kernel = kernel
@@ -43,6 +45,7 @@ export class UnpackedTree {
     try {
       kernel.flock(this.#fd, LOCK_EX | LOCK_NB)
       withoutInheritance(kernel, this.#fd)
+      this.givesNoXattrs = kernel.listXattrs(this.#fd).length === 0
       this.root = new Root(kernel, this.path)
     } catch (error) {
       this.remove()

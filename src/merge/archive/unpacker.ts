@@ -50,6 +50,8 @@ export interface UnpackerInput {
 export class Unpacker {
   /** sha256 of each payload, by name. */
   readonly digests: PackedDigests = new PackedDigests()
+  /** Names whose objects may have extended attributes. */
+  readonly withXattrs: Set<Name> = new Set()
   readonly #input: UnpackerInput
   readonly #kernel: Kernel
   readonly #tree: Root
@@ -93,6 +95,7 @@ export class Unpacker {
   }
 
   #make(name: Name, member: Member): void {
+    if (member.xattrs.length > 0) this.withXattrs.add(name)
     if (member.type !== 'directory') this.#forgetEarlier(name)
     if (member.type === 'directory') this.#directory(name, member)
     else if (member.type === 'symlink') this.#symlinks.set(name, member)
@@ -160,6 +163,7 @@ export class Unpacker {
     if (first === name) throw refuse('which is itself')
     if (this.#symlinks.has(first) || this.#symlinkLinks.has(first)) {
       this.#symlinkLinks.set(name, this.#symlinkLinks.get(first) ?? first)
+      if (this.withXattrs.has(first)) this.withXattrs.add(name)
       return
     }
     if (this.#makers?.isPending(first)) this.#makers.settle()
@@ -168,6 +172,7 @@ export class Unpacker {
     if (stat.type === 'directory') throw refuse('which is a directory')
     this.#linkTo(first, name)
     this.digests.link(name, first)
+    if (this.withXattrs.has(first)) this.withXattrs.add(name)
   }
 
   #linkTo(first: Name, name: Name): void {
