@@ -1,6 +1,6 @@
 // The summary that a person wants: what became of the names, what stayed and why, where the bytes and the time went.
 
-import type { KeptName, LeftOver, OfferedUpdate, SavedFile } from '../merge/index.ts'
+import type { KeptName, LeftOver, LostMetadata, OfferedUpdate, SavedFile } from '../merge/index.ts'
 import { formatBytes, formatCount, formatDuration } from './measures.ts'
 import { print } from './output.ts'
 import type { PhaseTimes } from './progress.ts'
@@ -63,6 +63,26 @@ export interface Remarks {
   readonly saved?: readonly SavedFile[]
   readonly leftOvers?: readonly LeftOver[]
   readonly notes?: readonly string[]
+  readonly lost?: readonly LostMetadata[]
+}
+
+const lostParts: Readonly<Record<LostMetadata['what'], string>> = {
+  owner: 'the owner',
+  group: 'the group',
+  mode: 'the permission bits',
+  acl: 'the access control list',
+  xattr: 'the attribute',
+  times: 'the times',
+  inodeFlags: 'the inode flags',
+  links: 'the hard link',
+}
+
+/** `the owner of usr/bin/a, usr/bin/b and 1,234 more (EPERM)`. */
+export function describeLost({ what, attribute, code, names }: LostMetadata): string {
+  const part = attribute === undefined ? lostParts[what] : `${lostParts[what]} ${attribute}`
+  const shown = names.slice(0, 3).join(', ')
+  const more = names.length > 3 ? ` and ${formatCount(names.length - 3)} more` : ''
+  return `${part} of ${shown}${more} (${code})`
 }
 
 /** Prints each remark on a line of its own. */
@@ -76,6 +96,7 @@ export function printRemarks(remarks: Remarks): void {
     saved = [],
     leftOvers = [],
     notes = [],
+    lost = [],
   } = remarks
   for (const name of backedUp) print(`  backed up ${name}: no package owned it`)
   for (const name of restored) print(`  given back ${name}: as it was before any package`)
@@ -84,6 +105,7 @@ export function printRemarks(remarks: Remarks): void {
   for (const { name, update } of updates) print(`  ${name} stays as it is; the new version is ${update}`)
   for (const { name, saved: target } of saved) print(`  saved ${name} as ${target}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
+  for (const each of lost) print(`  lost ${describeLost(each)}`)
   for (const note of notes) print(`  note: ${note}`)
 }
 

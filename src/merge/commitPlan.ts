@@ -7,6 +7,7 @@ import type { RecordedEntry } from './entry.ts'
 import { withGhosts } from './ghosts.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
+import { LostList, type LostOf } from './lostMetadata.ts'
 import { OtherRoots } from './mark.ts'
 import type { Merging } from './mergeEngine.ts'
 import type { MergeReport } from './options.ts'
@@ -27,7 +28,7 @@ import { noteNames } from './writtenNames.ts'
 export function commitPlan(
   merging: Merging,
   plan: Plan,
-): Pick<MergeReport, 'transaction' | 'leftOvers' | 'notes' | 'bytesByMethod' | 'holes'> {
+): Pick<MergeReport, 'transaction' | 'leftOvers' | 'notes' | 'lost' | 'bytesByMethod' | 'holes'> {
   const { session, options, meter } = merging
   const { root, state } = session
   const packages = plan.packages.map(({ packageName }) => packageName)
@@ -46,8 +47,11 @@ export function commitPlan(
   const totals: CopyTotals = { bytesByMethod: {}, holes: 0 }
   const splits: string[] = []
   const note = (text: string) => void splits.push(text)
+  const losses = new LostList()
+  for (const { lost } of plan.packages) for (const each of lost) losses.add(each)
+  const lost = (of: LostOf) => losses.add(of)
   const stage = (area: StagingArea, journal: Journal) =>
-    stageAll(merging, plan, { area, journal, totals, replaced, note })
+    stageAll(merging, plan, { area, journal, totals, replaced, note, lost })
   meter.expect(expected)
   const { id, leftOvers, notes } = runTransaction(
     state,
@@ -62,7 +66,7 @@ export function commitPlan(
     options.durability ?? 'transaction',
     (phase) => meter.enter(phase),
   )
-  return { ...totals, transaction: id, leftOvers, notes: [...notes, ...splits] }
+  return { ...totals, transaction: id, leftOvers, notes: [...notes, ...splits], lost: losses.all }
 }
 
 /** The packages that are replaced by others, and so lose their records. */
@@ -81,7 +85,12 @@ function stageAll(
     totals,
     replaced,
     note,
-  }: Pick<StageInput, 'totals' | 'note'> & { area: StagingArea; journal: Journal; replaced: readonly string[] },
+    lost,
+  }: Pick<StageInput, 'totals' | 'note' | 'lost'> & {
+    area: StagingArea
+    journal: Journal
+    replaced: readonly string[]
+  },
 ): StagedStep[] {
   const { root, state } = session
   const going = new Set([...plan.packages.map(({ packageName }) => packageName), ...replaced])
@@ -93,6 +102,7 @@ function stageAll(
     beforeEntry: () => engine.cancel.check(),
     onEntry: (bytes: number) => meter.addEntry(bytes),
     note,
+    lost,
     engine,
     jobs: jobsOf(options.jobs),
   }

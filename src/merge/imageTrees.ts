@@ -136,12 +136,14 @@ function protectionOf({ options, unpacked }: ImageTree): Protection {
   return makeProtection({ ...options, configFiles: [...(options.configFiles ?? []), ...told.map(nameBytes)] })
 }
 
-/** What a package owns without bringing it, and what it takes away: of the names that the caller wants of it. */
-function beyondEntries({ options, unpacked }: ImageTree): Pick<PackageImage, 'ghosts' | 'whiteouts'> {
+/** What an archive has beside its tree. What its package owns without bringing it, and what it takes away: of the names that the caller wants of it. */
+function beyondEntries({ options, unpacked }: ImageTree): Pick<PackageImage, 'lost' | 'ghosts' | 'whiteouts'> {
+  const lost = unpacked?.lost ?? []
   const { ghosts = [], whiteouts } = unpacked?.facts ?? {}
-  if (ghosts.length === 0 && whiteouts === undefined) return { ghosts }
+  if (ghosts.length === 0 && whiteouts === undefined) return { lost, ghosts }
   const selects = nameSelector(options)
   return {
+    lost,
     ghosts: ghosts.filter(({ name }) => selects(name)),
     ...(whiteouts && { whiteouts: { ...whiteouts, selects } }),
   }

@@ -2,6 +2,7 @@
 
 import {
   applyAttributes,
+  type Loss,
   MetadataLostError,
   type Mover,
   type Place,
@@ -30,7 +31,7 @@ function takeOffInheritance(kernel: Kernel, parent: Fd, name: string): void {
 /**
  * Gives a new directory the metadata of the image's; after everything was made in it, since that moves its mtime.
  *
- * @param onLost  called with the open directory where some of the metadata could not be kept
+ * @param onLost  called with the open directory, and what of its metadata could not be kept
  * @returns its inode flags, of which some are set when everything is in place
  * @throws {MetadataLostError} where all of it has to be
  */
@@ -38,7 +39,7 @@ export function finishNewDirectory(
   mover: Mover,
   { entry, from }: PlannedEntry,
   made: Place,
-  onLost: (fd: Fd) => void,
+  onLost: (fd: Fd, losses: readonly Loss[]) => void,
 ): number | undefined {
   const { kernel, policy } = mover
   const within = <T>(place: Place, body: (fd: Fd) => T) =>
@@ -48,7 +49,7 @@ export function finishNewDirectory(
       const attributes = readAttributes(kernel, source, entry.stat, policy)
       const lost = applyAttributes(kernel, { fd, type: 'directory' }, attributes, policy)
       if (lost.length > 0 && policy.metadata === 'require') throw new MetadataLostError(displayName(entry.name), lost)
-      if (lost.length > 0) onLost(fd)
+      if (lost.length > 0) onLost(fd, lost)
       return attributes.inodeFlags
     }),
   )

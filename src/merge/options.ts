@@ -5,6 +5,7 @@ import type { FileType } from '../sys/index.ts'
 import type { ArchiveOptions } from './archive/unpack.ts'
 import type { ProtectionOptions } from './config/protection.ts'
 import type { Difference } from './differences.ts'
+import type { LostMetadata } from './lostMetadata.ts'
 import type { KeptName } from './obsolete.ts'
 import type { PlanSteps } from './planSteps.ts'
 import type { RecoveryReport } from './recover.ts'
@@ -133,6 +134,8 @@ export interface MergeReport {
   readonly leftOvers: readonly LeftOver[]
   /** What had to be done in another way than the best one, such as names that could not be exchanged. */
   readonly notes?: readonly string[]
+  /** What of the metadata could not be kept; nothing with `metadata: 'require'`. */
+  readonly lost: readonly LostMetadata[]
   /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */
   readonly changed?: Uint8Array
   readonly transaction: string

@@ -11,6 +11,7 @@ import { type ErasedNames, rememberErased } from './erasedNames.ts'
 import type { Whiteouts } from './formats/ociWhiteouts.ts'
 import { claimGhosts } from './ghosts.ts'
 import { planningOrder } from './layers.ts'
+import type { LostOf } from './lostMetadata.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
 import { PlannedNames } from './plannedNames.ts'
@@ -33,6 +34,8 @@ export interface PackageImage {
   readonly packageName: string
   readonly image: TreeImage
   readonly protection: Protection
+  /** What of its archive's metadata could not be kept where it was unpacked. */
+  readonly lost: readonly LostOf[]
   /** What it owns without bringing it. */
   readonly ghosts: readonly RecordedEntry[]
   /** What it takes away of the root, and of layers below it. */

@@ -17,6 +17,7 @@ import type { RecordedEntry } from './entry.ts'
 import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
+import type { LostOf } from './lostMetadata.ts'
 import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
 import { type Fate, firstNamesOf, type Plan, type PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
@@ -47,6 +48,8 @@ export interface StageInput {
   readonly onEntry: (bytes: number) => void
   /** Told what could not be done as the image has it. */
   readonly note: (text: string) => void
+  /** Told what of the metadata could not be kept. */
+  readonly lost: (of: LostOf) => void
 }
 
 /** What staging made of a plan. */
@@ -228,6 +231,7 @@ class Staging {
     const known = digests && entry.type === 'file' ? from.image.digestOf(entry.name) : undefined
     if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
     this.steps.addFacts(stagedName, result.facts)
+    if (result.facts?.lost !== undefined) this.#input.lost({ name: entry.name, losses: result.facts.lost })
   }
 
   /** Further names of objects that are staged by now; where two names cannot be one inode they become two objects. */
@@ -265,11 +269,12 @@ class Staging {
 
   /** Gives new directories their metadata, the innermost first: making a child moves its parent's mtime. */
   finishDirectories(): void {
-    const { mover, records, root } = this.#input
+    const { lost, mover, records, root } = this.#input
     for (const { planned, number, stagedName } of this.#newDirectories.reverse()) {
-      const inodeFlags = finishNewDirectory(mover, planned, this.#place(stagedName), (fd) =>
-        records.correctDirectory(number, planned, fd),
-      )
+      const inodeFlags = finishNewDirectory(mover, planned, this.#place(stagedName), (fd, losses) => {
+        records.correctDirectory(number, planned, fd)
+        lost({ name: planned.entry.name, losses })
+      })
       this.steps.addFacts(stagedName, { finalFlags: inodeFlags })
       if (!planned.isInNewDirectory) root.forget(stagedName)
     }

@@ -3,6 +3,7 @@
 import { type MetadataOptions, metadataPolicy } from '../../movefile/index.ts'
 import type { EngineContext } from '../../sys/engineThread.ts'
 import type { Fd, Name } from '../../sys/index.ts'
+import type { LostOf } from '../lostMetadata.ts'
 import { Root } from '../root.ts'
 import { BatchMaker } from './batchMaker.ts'
 import { BatchQueue, type SharedBatches } from './makeBatches.ts'
@@ -19,8 +20,8 @@ export interface MakeShare {
   readonly digests: boolean
 }
 
-/** Takes batches until there will be no more. For EngineShares. */
-export function makeShare({ kernel, cancel }: EngineContext, share: MakeShare): void {
+/** Takes batches until there will be no more. For EngineShares. @returns what could not be kept */
+export function makeShare({ kernel, cancel }: EngineContext, share: MakeShare): readonly LostOf[] {
   const queue = new BatchQueue(share.batches)
   const tree = Root.of(kernel, share.tree)
   try {
@@ -35,10 +36,11 @@ export function makeShare({ kernel, cancel }: EngineContext, share: MakeShare): 
       const { shown } = queue.bell
       const number = queue.take()
       if (number !== undefined) maker.run(queue, number)
-      else if (queue.isClosed) return
+      else if (queue.isClosed) break
       else queue.bell.wait(shown)
       cancel.check()
     }
+    return maker.files.metadata.lost
   } finally {
     tree.close()
   }

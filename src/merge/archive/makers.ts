@@ -3,6 +3,7 @@
 
 import { type MetadataPolicy, quietly } from '../../movefile/index.ts'
 import { type CancelFlag, EngineShares, type Fd, type Kernel, type Name } from '../../sys/index.ts'
+import type { LostOf } from '../lostMetadata.ts'
 import type { Root } from '../root.ts'
 import { threadErrors } from '../threadErrors.ts'
 import { BatchMaker } from './batchMaker.ts'
@@ -140,12 +141,13 @@ export class Makers {
     throw new Error('a thread that makes files has failed without an error')
   }
 
-  /** Ends the threads when everything is there. */
-  finish(): void {
+  /** Ends the threads when everything is there. @returns what could not be kept */
+  finish(): readonly LostOf[] {
     this.settle()
     this.#queue.close()
-    this.#shares.finish(() => {})
+    const others = this.#shares.finish<readonly LostOf[]>(() => {})
     this.#shares.end()
+    return [...this.#maker.files.metadata.lost, ...others.flat()]
   }
 
   /** Ends the threads after an error: nothing is made any more when this returns. */

@@ -10,6 +10,7 @@ import {
   type MetadataPolicy,
 } from '../../movefile/index.ts'
 import { displayName, type Fd, type FileType, type Kernel, type Name } from '../../sys/index.ts'
+import type { LostOf } from '../lostMetadata.ts'
 import type { Member } from './member.ts'
 
 /** The parts of a member that become metadata. */
@@ -17,6 +18,8 @@ export type MemberFacts = Pick<Member, 'uid' | 'gid' | 'mode' | 'mtimeNs' | 'xat
 
 /** Puts metadata onto objects of one hidden tree. */
 export class MemberMetadata {
+  /** What could not be kept, where that is allowed. */
+  readonly lost: LostOf[] = []
   /** What the tree gives to an object that is made in it. */
   readonly inherited: Inherited
   readonly #kernel: Kernel
@@ -36,6 +39,7 @@ export class MemberMetadata {
   apply(target: AttributeTarget, name: Name, facts: MemberFacts): void {
     const lost = applyAttributes(this.#kernel, target, this.#attributes(target.type, facts), this.#policy)
     if (lost.length > 0 && this.#policy.metadata === 'require') throw new MetadataLostError(displayName(name), lost)
+    if (lost.length > 0) this.lost.push({ name, losses: lost })
   }
 
   /** Files of our own are made with their final bits: nobody else gets into the tree, and a call is saved. */

@@ -5,6 +5,7 @@ import { type CancelFlag, isSyscallError, type Kernel, type Name, toName } from 
 import { type Accounts, noAccounts } from '../accounts.ts'
 import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
+import type { LostOf } from '../lostMetadata.ts'
 import { jobsOf } from '../stageThreads.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
@@ -65,6 +66,8 @@ export interface UnpackedArchive {
   digestOf(name: Name): string | undefined
   /** Whether the object that was unpacked under a name is known to have no extended attributes. */
   isPlain(name: Name): boolean
+  /** What of its metadata could not be kept. */
+  readonly lost: readonly LostOf[]
   /** Removes what is still in the hidden tree. */
   remove(): void
 }
@@ -80,10 +83,11 @@ export interface UnpackedArchive {
 export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArchive {
   const tree = new UnpackedTree(unpacking.kernel, unpacking.spool)
   try {
-    const { facts, digests, withXattrs } = fill(unpacking, archive, tree)
+    const { facts, digests, lost, withXattrs } = fill(unpacking, archive, tree)
     return {
       path: tree.path,
       facts,
+      lost,
       digestOf: (name) => digests.get(name),
       isPlain: (name) => tree.givesNoXattrs && !withXattrs.has(name),
       remove: () => tree.remove(),
@@ -120,7 +124,7 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       unpacker.abandon()
       throw error
     }
-    return { facts: archive.facts, digests: unpacker.digests, withXattrs: unpacker.withXattrs }
+    return { facts: archive.facts, digests: unpacker.digests, lost: unpacker.lost, withXattrs: unpacker.withXattrs }
   })
 }
 

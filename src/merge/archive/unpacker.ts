@@ -15,6 +15,7 @@ import {
   parentName,
 } from '../../sys/index.ts'
 import { UnsafeEntryError } from '../errors.ts'
+import type { LostOf } from '../lostMetadata.ts'
 import { makeDirectories, type Root } from '../root.ts'
 import { FileMaker } from './fileMaker.ts'
 import type { Manifest } from './integrity.ts'
@@ -52,6 +53,8 @@ export class Unpacker {
   readonly digests: PackedDigests = new PackedDigests()
   /** Names whose objects may have extended attributes. */
   readonly withXattrs: Set<Name> = new Set()
+  /** What could not be kept, where that is allowed; complete when everything is there. */
+  readonly lost: LostOf[] = []
   readonly #input: UnpackerInput
   readonly #kernel: Kernel
   readonly #tree: Root
@@ -184,12 +187,13 @@ export class Unpacker {
 
   /** Symlinks, and then the metadata of directories, the innermost first: making a child moves its parent's time. */
   finish(): void {
-    this.#makers?.finish()
+    const lostByMakers = this.#makers?.finish() ?? []
     for (const [name, member] of this.#symlinks) this.#node(name, member, 'symlink')
     for (const [name, first] of this.#symlinkLinks) this.#linkTo(first, name)
     for (const [name, member] of [...this.#directories].reverse()) {
       this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
+    this.lost.push(...this.#files.metadata.lost, ...lostByMakers)
   }
 
   /** Ends what threads do after an error: nothing is made any more when this returns. */
