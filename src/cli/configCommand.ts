@@ -10,6 +10,7 @@ import { given } from './given.ts'
 import { withExamples, withNotes } from './help.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
+import { printRows } from './table.ts'
 
 /** What to do where both sides changed the same lines. */
 export type OnConflict = 'refuse' | 'edit' | 'markers' | 'live' | 'update'
@@ -92,10 +93,11 @@ async function run(action: Action | undefined, paths: readonly Name[], flags: Co
 }
 
 function list(updates: readonly ConfigUpdate[], flags: ConfigFlags): void {
-  for (const update of updates) {
-    if (flags.json) printEvent('configUpdate', update)
-    else print(`${update.update}  for ${update.name} (${update.packages.join(', ') || 'no package'})`)
-  }
+  if (flags.json) for (const update of updates) printEvent('configUpdate', update)
+  else
+    printRows(
+      updates.map(({ update, name, packages }) => [update, `for ${name} (${packages.join(', ') || 'no package'})`]),
+    )
   if (updates.length === 0 && !flags.json && !flags.quiet) print('no updates are waiting')
 }
 

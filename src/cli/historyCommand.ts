@@ -2,8 +2,9 @@
 
 import type { Command } from 'commander'
 import { withExamples, withNotes } from './help.ts'
-import { print, printEvent } from './output.ts'
+import { printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
+import { printRows } from './table.ts'
 
 /** rootmerge history */
 export function historyCommand(): Command {
@@ -21,8 +22,7 @@ export function historyCommand(): Command {
 
 async function run(flags: RootFlags): Promise<void> {
   const { history } = await import('../merge/index.ts')
-  for (const entry of await history(rootOptions(flags))) {
-    if (flags.json) printEvent('transaction', entry)
-    else print(`${entry.id}  ${entry.time}  ${entry.packages.join(', ')}`)
-  }
+  const entries = await history(rootOptions(flags))
+  if (flags.json) for (const entry of entries) printEvent('transaction', entry)
+  else printRows(entries.map(({ id, time, packages }) => [id, time, packages.join(', ')]))
 }

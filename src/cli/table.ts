@@ -1,0 +1,45 @@
+// Rows for people: in columns that fit the terminal, and as plain lines where a program reads them.
+
+import { print } from './output.ts'
+
+const gap = '  '
+/** A continued cell begins here, so that it is seen to be one. */
+const hanging = '    '
+
+/**
+ * Rows as lines of a terminal of some width: cells of a column begin under each other; the last cell of a row that is too
+ * long goes on below, at blanks. Nothing is ever left out: a name may be copied from here.
+ */
+export function tableLines(rows: readonly (readonly string[])[], width: number): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.flatMap((row) => {
+    const cells = row.slice(0, -1).map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    const [last = ''] = row.slice(-1)
+    const whole = [...cells, last].join(gap)
+    if (whole.length <= width) return [whole.trimEnd()]
+    return [...wrapped([...cells, ''].join(gap), last, width)]
+  })
+}
+
+/** A long cell behind what stands before it in its row; below that where there is hardly any room. */
+function* wrapped(head: string, cell: string, width: number): Generator<string> {
+  const hasRoom = width - head.length >= width / 3
+  if (!hasRoom) yield head.trimEnd()
+  const indent = hasRoom ? ' '.repeat(head.length) : hanging
+  let line = hasRoom ? head : indent
+  for (const word of cell.split(' ')) {
+    if (line.length > indent.length && line.length + word.length > width) {
+      yield line.trimEnd()
+      line = indent
+    }
+    line += `${word} `
+  }
+  yield line.trimEnd()
+}
+
+/** Prints rows: in columns on a terminal, else with two blanks between cells. */
+export function printRows(rows: readonly (readonly string[])[]): void {
+  const { isTTY, columns } = process.stdout
+  const lines = isTTY ? tableLines(rows, columns) : rows.map((row) => row.join(gap))
+  for (const line of lines) print(line)
+}
