@@ -23,7 +23,15 @@ export function counted(count: number, one: string, many: string = `${one}s`): s
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`
-  const whole = Math.round(seconds)
-  if (whole < 60) return `${whole} s`
-  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
+  return minutesAndSeconds(Math.round(seconds))
+}
+
+/** A duration in milliseconds that is only guessed, to the next second: `4 s`, `3 min 05 s`. */
+export function formatWholeSeconds(milliseconds: number): string {
+  return minutesAndSeconds(Math.ceil(milliseconds / 1000))
+}
+
+function minutesAndSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`
+  return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`
 }

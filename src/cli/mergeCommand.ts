@@ -9,12 +9,13 @@ import { durabilityOption, keepUndoOption, triggerOption, writeChanged } from '.
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
-import { print, printEvent } from './output.ts'
+import { printEvent } from './output.ts'
 import { dryRunOption, planReportOption, printPlan, reportOfPlan } from './planOutput.ts'
 import type { PhaseTimes } from './progress.ts'
 import { reportPage } from './report.ts'
 import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
+import { printRows } from './table.ts'
 import { watched } from './watched.ts'
 
 interface MergeFlags extends RootFlags {
@@ -218,14 +219,14 @@ function printMerge({ changed: _, ...report }: MergeReport, phases: PhaseTimes, 
   if (flags.json) return printEvent('merge', { ...report, phases })
   if (flags.quiet) return
   for (const { package: name, entries, counts } of report.packages) {
-    print(`${name} merged: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`)
+    printRows([[`${name} merged: ${counted(entries, 'entry', 'entries')} (${describeCounts(counts)})`]])
   }
   const removed = (counts: MergeReport['counts']) => counts.remove ?? 0
   const replaced = removed(report.counts) - report.packages.reduce((sum, { counts }) => sum + removed(counts), 0)
   if (replaced > 0) printDetail(`${replaced} names of replaced packages removed`)
   printDetail(describeBytes(report.bytesByMethod, report.holes))
   if (report.recovered !== undefined && report.recovered.action !== 'nothing') {
-    print(`  an earlier transaction was recovered first: ${report.recovered.action}`)
+    printDetail(`an earlier transaction was recovered first: ${report.recovered.action}`)
   }
   printRemarks(report)
   printDetail(describePhases(phases))

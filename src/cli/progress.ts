@@ -2,7 +2,7 @@
 
 import { isatty } from 'node:tty'
 import type { MergeProgress } from '../merge/index.ts'
-import { counted, formatBytes, formatCount, formatDuration } from './measures.ts'
+import { counted, formatBytes, formatCount, formatWholeSeconds } from './measures.ts'
 import { type OutputOptions, printEvent, say, tellBy } from './output.ts'
 import { Pace } from './pace.ts'
 import { complaints } from './write.ts'
@@ -106,7 +106,7 @@ export function describeProgress(progress: Progress, pace: Pace, width: number):
   if (isCounted && width > 0) parts.push(bar(entries / totalEntries, width))
   if (isCounted) parts.push(`${formatCount(entries)}/${counted(totalEntries, 'entry', 'entries')}`)
   else if (entries > 0) parts.push(counted(entries, 'entry', 'entries'))
-  if (left !== undefined) parts.push(`${formatDuration(Math.ceil(left / 1000) * 1000)} left`)
+  if (left !== undefined) parts.push(`${formatWholeSeconds(left)} left`)
   if (bytes > 0) parts.push(formatBytes(bytes))
   if (bytes > 0 && rate !== undefined) parts.push(`${formatBytes(rate.bytes)}/s`)
   return parts

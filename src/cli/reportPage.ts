@@ -10,9 +10,11 @@ input[type=search]{font:inherit;padding:.2rem .5rem;min-width:16rem}
 label{margin-left:.8rem;white-space:nowrap;cursor:pointer} #count{color:GrayText}
 ul{list-style:none;padding-left:1.2rem;margin:0} #tree{padding-left:0;font-family:ui-monospace,monospace;font-size:13px}
 summary{cursor:pointer} li.leaf{padding-left:1.1rem}
+.line{display:inline-flex;flex-wrap:wrap;align-items:baseline;box-sizing:border-box;width:calc(100% - 1.6rem);padding:.1rem .3rem;border-radius:.3rem}
+li.leaf .line{width:calc(100% - .7rem)} .line:hover{background:#8882} .name{overflow-wrap:anywhere}
 .what{display:inline-block;padding:0 .4rem;border-radius:.3rem;margin:0 .5rem;font-size:.85em;background:#8883}
 .place,.make{background:#1a7f3744}.replace,.refresh,.change{background:#9a670044}.remove,.missing{background:#cf222e44}
-.detail{color:GrayText}
+.detail,.package{color:GrayText} .package{margin-left:auto;padding-left:1rem}
 `
 
 /** Draws the tree of the rows that the filters leave; a directory is drawn when it is opened. */
@@ -53,9 +55,11 @@ const treeOf = (found) => {
   return top
 }
 const line = (part, node) => {
-  const span = make('span', '', part)
+  const span = make('span', 'line')
+  span.append(make('span', 'name', part))
   if (node.row) {
-    span.append(make('span', 'what ' + node.row[1].split(' ')[0], node.row[1]), make('span', 'detail', node.row[2] + '  ' + node.row[3]))
+    const [, what, detail, of] = node.row
+    span.append(make('span', 'what ' + what.split(' ')[0], what), make('span', 'detail', detail), make('span', 'package', of))
   }
   return span
 }

@@ -2,8 +2,8 @@
 
 import type { KeptName, LeftOver, LostMetadata, OfferedUpdate, SavedFile } from '../merge/index.ts'
 import { formatBytes, formatCount, formatDuration } from './measures.ts'
-import { print } from './output.ts'
 import type { PhaseTimes } from './progress.ts'
+import { printRows } from './table.ts'
 
 /** What names can become, in the order in which a reader wants to hear of it. */
 const fates: Readonly<Record<string, string>> = {
@@ -45,12 +45,14 @@ export function describeBytes(bytesByMethod: Readonly<Record<string, number>>, h
   return told.length > 0 ? told.join(', ') : undefined
 }
 
-/** One line for the time: `took 0.21 s: plan 0.02 s, stage 0.15 s, commit 0.01 s`. */
+/** One line for the time: `took 0.21 s: plan 0.02 s, stage 0.15 s, flush 0.04 s`; what took no time is not told. */
 export function describePhases(phases: PhaseTimes): string | undefined {
   const each = Object.entries(phases)
   if (each.length === 0) return undefined
   const sum = each.reduce((total, [, milliseconds]) => total + milliseconds, 0)
-  return `took ${formatDuration(sum)}: ${each.map(([phase, time]) => `${phase} ${formatDuration(time)}`).join(', ')}`
+  const long = each.filter(([, milliseconds]) => milliseconds >= 5)
+  if (long.length === 0) return `took ${formatDuration(sum)}`
+  return `took ${formatDuration(sum)}: ${long.map(([phase, time]) => `${phase} ${formatDuration(time)}`).join(', ')}`
 }
 
 /** Names that stayed, could not go, or could not be kept as they were: each with its reason. */
@@ -98,18 +100,18 @@ export function printRemarks(remarks: Remarks): void {
     notes = [],
     lost = [],
   } = remarks
-  for (const name of backedUp) print(`  backed up ${name}: no package owned it`)
-  for (const name of restored) print(`  given back ${name}: as it was before any package`)
-  for (const name of triggered) print(`  trigger touched: ${name}`)
-  for (const { name, reason } of kept) print(`  kept ${name}: ${reason}`)
-  for (const { name, update } of updates) print(`  ${name} stays as it is; the new version is ${update}`)
-  for (const { name, saved: target } of saved) print(`  saved ${name} as ${target}`)
-  for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
-  for (const each of lost) print(`  lost ${describeLost(each)}`)
-  for (const note of notes) print(`  note: ${note}`)
+  for (const name of backedUp) printDetail(`backed up ${name}: no package owned it`)
+  for (const name of restored) printDetail(`given back ${name}: as it was before any package`)
+  for (const name of triggered) printDetail(`trigger touched: ${name}`)
+  for (const { name, reason } of kept) printDetail(`kept ${name}: ${reason}`)
+  for (const { name, update } of updates) printDetail(`${name} stays as it is; the new version is ${update}`)
+  for (const { name, saved: target } of saved) printDetail(`saved ${name} as ${target}`)
+  for (const { name, reason } of leftOvers) printDetail(`left over ${name}: ${reason}`)
+  for (const each of lost) printDetail(`lost ${describeLost(each)}`)
+  for (const note of notes) printDetail(`note: ${note}`)
 }
 
-/** Prints a line of the summary, where there is anything to say. */
+/** Prints a line of the summary, where there is anything to say; on a terminal it goes on below where it is too long. */
 export function printDetail(line: string | undefined): void {
-  if (line !== undefined) print(`  ${line}`)
+  if (line !== undefined) printRows([['', line]])
 }

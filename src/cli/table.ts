@@ -25,10 +25,10 @@ export function tableLines(rows: readonly (readonly string[])[], width: number):
 function* wrapped(head: string, cell: string, width: number): Generator<string> {
   const hasRoom = width - head.length >= width / 3
   if (!hasRoom) yield head.trimEnd()
-  const indent = hasRoom ? ' '.repeat(head.length) : hanging
+  const indent = hasRoom && head !== '' ? ' '.repeat(head.length) : hanging
   let line = hasRoom ? head : indent
   for (const word of cell.split(' ')) {
-    if (line.length > indent.length && line.length + word.length > width) {
+    if (line.trim() !== '' && line.length + word.length > width) {
       yield line.trimEnd()
       line = indent
     }

@@ -67,7 +67,7 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
 function reportOf(found: readonly VerifiedEntry[]): Report {
   const rows = found.map(({ name, package: owner, differences, isConfig }) => {
     const alone = differences.find((difference) => difference === 'missing' || difference === 'type')
-    const detail = [...differences, ...(isConfig ? ['configuration'] : [])].join(', ')
+    const detail = [...(alone === undefined ? differences : []), ...(isConfig ? ['configuration'] : [])].join(', ')
     return { name, what: alone ?? 'differs', detail, package: owner }
   })
   const summary =

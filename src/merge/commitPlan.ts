@@ -109,6 +109,8 @@ function stageAll(
   const brought = new BroughtConfig(session, plan)
   const saves = stageSaves(session, area, plan.config.saves)
   const { steps, recordedOf } = stagePlan(input, plan, area, journal)
+  meter.finish()
+  meter.enter('record')
   const write = (packageName: string, bytes: Iterable<Buffer>) =>
     stageRecord(root, area, root.directory(recordDirectories(session, packageName)[0]), bytes)
   const from = [...going, ...plan.taken.keys()]

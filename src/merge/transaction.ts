@@ -95,7 +95,8 @@ export function runTransaction(
     onPhase('stage')
     const backups = keepsAny(work) ? makeBackupDirectory(state) : undefined
     const ofState = [state.recordsDirectory(), ...(backups === undefined ? [] : [backups])]
-    const steps = running.stage({ ...work, directories: [...work.directories, ...ofState] }, backups)
+    const toStage = { ...work, directories: [...work.directories, ...ofState] }
+    const steps = running.stage(toStage, backups, () => onPhase('flush'))
     onPhase('commit')
     running.commit(steps, onPhase)
     onPhase('clean up')
@@ -154,7 +155,7 @@ class RunningTransaction {
   }
 
   /** Makes everything durable under staging names. Nothing is visible; a failure removes what was made. */
-  stage(work: Work, backups: Name | undefined): readonly Step[] {
+  stage(work: Work, backups: Name | undefined, onFlush: () => void): readonly Step[] {
     const { packages, expectedSteps } = work
     const bootId = readBootId(this.#area.root.kernel)
     const timeNs = String(BigInt(Date.now()) * 1_000_000n)
@@ -164,6 +165,7 @@ class RunningTransaction {
       this.#area.announce(work.directories, this.#journal)
       this.#journal.flush()
       const steps = this.#described(work, timeNs, backups)
+      onFlush()
       this.#journal.flush()
       this.#flush.staged(this.#context, steps)
       return steps

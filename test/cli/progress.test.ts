@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { formatBytes, formatCount, formatDuration } from '../../src/cli/measures.ts'
 import { Pace } from '../../src/cli/pace.ts'
 import { describeProgress, fitting } from '../../src/cli/progress.ts'
-import { describeBytes, describeCounts } from '../../src/cli/summary.ts'
+import { describeBytes, describeCounts, describeLost, describePhases } from '../../src/cli/summary.ts'
 import { run, Terminal } from '../support/command.ts'
 import { withDirectory } from '../support/scratch.ts'
 
@@ -98,5 +98,20 @@ describe('the summary', () => {
     assert.equal(describeCounts({}), 'nothing to do')
     assert.equal(describeBytes({}, 0), undefined)
     assert.equal(describeBytes({ reflink: 2048 }, 1024), '2.0 KiB shared (reflink), 1.0 KiB of holes kept')
+  })
+
+  it('says where the time went, and not where it did not', () => {
+    assert.equal(describePhases({ plan: 20, stage: 150, record: 4.9 }), 'took 0.17 s: plan 0.02 s, stage 0.15 s')
+    assert.equal(describePhases({ plan: 2, stage: 2 }), 'took 0.00 s')
+    assert.equal(describePhases({}), undefined)
+  })
+
+  it('says what of the metadata was lost: a few names, and how many more', () => {
+    assert.equal(describeLost({ what: 'owner', code: 'EPERM', names: ['a'] }), 'the owner of a (EPERM)')
+    const names = Array.from({ length: 1237 }, (_, n) => `usr/${n}`)
+    assert.equal(
+      describeLost({ what: 'xattr', attribute: 'user.note', code: 'EOPNOTSUPP', names }),
+      'the attribute user.note of usr/0, usr/1, usr/2 and 1,234 more (EOPNOTSUPP)',
+    )
   })
 })
