@@ -42,6 +42,18 @@ export class Claims {
     return this.othersOf(this.ownersOf(name, liveName)).length === 0
   }
 
+  /**
+   * Whether another package has a name as something else than a directory, whatever is there now.
+   *
+   * Those who have a name together have one object there, so the first of them tells.
+   */
+  isOthersLeaf(name: Name, liveName: Name): boolean {
+    const [owner] = this.othersOf(this.ownersOf(name, liveName))
+    if (owner === undefined) return false
+    const recorded = this.#owners.record(owner)?.entries.find((each) => each.name === name || each.name === liveName)
+    return recorded !== undefined && recorded.type !== 'directory'
+  }
+
   /** The owner as the decision table has it. */
   ownerOf(owners: readonly string[]): Owner {
     if (this.othersOf(owners).length > 0) return 'another'

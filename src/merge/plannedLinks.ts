@@ -1,8 +1,9 @@
-// Symlinks that one image of a call brings and another goes through: where they will lead, by the plan and the root.
+// Symlinks in the way of a plan: where those of an earlier image will lead, and which one an older version left.
 
-import { joinName, type Name, parentName } from '../sys/index.ts'
+import { baseName, joinName, type Name, parentName } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { PlannedNames } from './plannedNames.ts'
+import type { Planning } from './planner.ts'
 import type { Root } from './root.ts'
 
 /** As the kernel's MAXSYMLINKS. */
@@ -29,4 +30,15 @@ export function directoryBehind(link: PlannedEntry, names: PlannedNames, root: R
   const follow = ({ entry, liveName }: PlannedEntry): Name | undefined =>
     entry.target === undefined || ++followed > symlinksFollowed ? undefined : enter(parentName(liveName), entry.target)
   return follow(link)
+}
+
+/** Whether a symlink is the older version's, unchanged: what the new version has there replaces it. */
+export function isOwnLink(
+  { claims, recorded, root }: Pick<Planning, 'claims' | 'recorded' | 'root'>,
+  liveName: Name,
+): boolean {
+  const before = recorded.get(liveName)?.entry
+  if (before?.type !== 'symlink' || !claims.isOursAlone(liveName, liveName)) return false
+  const { fd } = root.directory(parentName(liveName))
+  return root.kernel.readlinkat(fd, baseName(liveName)) === before.target
 }

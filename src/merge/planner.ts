@@ -14,7 +14,7 @@ import { type Comparer, type Comparison, hasMetadata } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import { placeGroupsWhole } from './plannedGroups.ts'
-import { directoryBehind } from './plannedLinks.ts'
+import { directoryBehind, isOwnLink } from './plannedLinks.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
 import type { Root } from './root.ts'
@@ -176,35 +176,36 @@ export class ImagePlanner {
     }
   }
 
-  /** Nothing can be there, but a directory that somebody removed may still be in another package's record. */
+  /** Nothing can be there, but what somebody removed may still be in another package's record. */
   #insideNew(entry: TreeEntry, liveName: Name): PlannedEntry {
-    if (entry.type === 'directory')
-      return this.#planned(entry, liveName, { fate: 'newDirectory', isInNewDirectory: true })
-    return { ...this.#decide(entry, liveName, undefined, { live: 'absent' }), isInNewDirectory: true }
+    const isDirectory = entry.type === 'directory'
+    const planned = isDirectory
+      ? this.#newDirectory(entry, liveName)
+      : this.#decide(entry, liveName, undefined, { live: 'absent' })
+    return { ...planned, isInNewDirectory: true }
   }
 
   #directory(entry: TreeEntry, liveName: Name): PlannedEntry {
     const { root } = this.#planning
     const live = root.find(liveName)
-    if (live === undefined) return this.#planned(entry, liveName, { fate: 'newDirectory' })
+    if (live === undefined) return this.#newDirectory(entry, liveName)
     if (live.type === 'directory')
       return this.#planned(entry, liveName, { fate: this.#directoryFate(entry, liveName, live), live })
-    const behindLink = live.type === 'symlink' && !this.#isOwnLink(liveName) ? root.findDirectory(liveName) : undefined
+    const leads = live.type === 'symlink' && !isOwnLink(this.#planning, liveName)
+    const behindLink = leads ? root.findDirectory(liveName) : undefined
     if (behindLink !== undefined) {
       this.#planning.names.keep(liveName)
       return this.#planned(entry, behindLink.name, { fate: 'keepDirectory', live })
     }
-    const decided = this.#decide(entry, liveName, live, { live: 'different' })
-    return { ...decided, fate: decided.fate === 'place' ? 'newDirectory' : decided.fate }
+    return this.#newDirectory(entry, liveName, live)
   }
 
-  /** A symlink that the older version brought, and that nobody changed: what the new version has there replaces it. */
-  #isOwnLink(liveName: Name): boolean {
-    const { claims, recorded, root } = this.#planning
-    const before = recorded.get(liveName)?.entry
-    if (before?.type !== 'symlink' || !claims.isOursAlone(liveName, liveName)) return false
-    const { fd } = root.directory(parentName(liveName))
-    return root.kernel.readlinkat(fd, baseName(liveName)) === before.target
+  /** In place of nothing, which another package's record may still have as something else, or of what is no directory. */
+  #newDirectory(entry: TreeEntry, liveName: Name, live?: Stat): PlannedEntry {
+    const isFree = live === undefined && !this.#planning.claims.isOthersLeaf(entry.name, liveName)
+    if (isFree) return this.#planned(entry, liveName, { fate: 'newDirectory' })
+    const decided = this.#decide(entry, liveName, live, { live: live === undefined ? 'absent' : 'different' })
+    return { ...decided, fate: decided.fate === 'place' ? 'newDirectory' : decided.fate }
   }
 
   /**

@@ -13,15 +13,13 @@ import {
   numbersOf,
   type OwnersIndex,
 } from '../../src/merge/ownersIndex.ts'
-import { recordBytes } from '../../src/merge/record.ts'
 import { findIndex, refreshIndex } from '../../src/merge/refreshIndex.ts'
-import { Root } from '../../src/merge/root.ts'
-import { State } from '../../src/merge/state.ts'
-import { type Kernel, linuxKernel, toName } from '../../src/sys/index.ts'
+import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { declining, type RecordedCall, recording } from '../support/kernelDoubles.ts'
 import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
+import { addBallast, indexAll, withState } from './ballast.ts'
 import { contextOf } from './scenarios.ts'
 
 interface Bench {
@@ -46,30 +44,10 @@ function withBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
     })
 }
 
-/** One name with a large record: up to a certain size of all that it does not know, the index stays as it is. */
-function addBallast(root: string): void {
-  const directory = join(root, 'var/lib/rootmerge/packages/ballast')
-  fs.mkdirSync(directory, { recursive: true })
-  const value = Buffer.alloc(200 * 1024)
-  const entry = { name: 'ballast', type: 'fifo', uid: 0, gid: 0, mode: 0o600, mtimeNs: 0n, size: 0 } as const
-  const record = recordBytes({
-    packageName: 'ballast',
-    entries: [{ ...entry, xattrs: [{ name: 'user.weight', value }] }],
-  })
-  fs.writeFileSync(join(directory, 'record.new'), Buffer.concat([...record]))
-  fs.renameSync(join(directory, 'record.new'), join(directory, 'record'))
-}
-
-/** Puts every record of a root into its index. */
-function indexAll(root: string): OwnersIndex {
-  addBallast(root)
-  return withState(root, linuxKernel(), refreshIndex)
-}
-
 /** Whether a root's index is asked, and none of its records. */
 function asksIndex(root: string): boolean {
   const { kernel, calls } = recording(linuxKernel())
-  withState(root, kernel, (state) => withOwners(state, 'reading', (owners) => owners.of('usr/bin/one')))
+  withState(root, (state) => withOwners(state, 'reading', (owners) => owners.of('usr/bin/one')), kernel)
   return recordsOpened(calls) === 0
 }
 
@@ -86,15 +64,6 @@ function pairsOf({ packages, rows }: OwnersIndex): string[] {
     pairs.push(`${rows.subarray(at, at + 4).join('-')} ${packages[rows[at + 4] ?? -1]?.name}`)
   }
   return pairs.sort()
-}
-
-function withState<T>(root: string, kernel: ReturnType<typeof linuxKernel>, body: (state: State) => T): T {
-  const opened = new Root(kernel, toName(root))
-  try {
-    return body(new State(opened))
-  } finally {
-    opened.close()
-  }
 }
 
 async function ownersOf(root: string, ...names: (string | Uint8Array)[]): Promise<(readonly string[])[]> {
@@ -241,9 +210,9 @@ describe('the owners index of a root', function () {
         await bench.merge(packageName, tree, kernel)
         assert.equal(recordsOpened(calls), expected, packageName)
         assert.ok(asksIndex(bench.root))
-        const grown = withState(bench.root, linuxKernel(), findIndex)
+        const grown = withState(bench.root, findIndex)
         fs.rmSync(bench.index)
-        const made = withState(bench.root, linuxKernel(), refreshIndex)
+        const made = withState(bench.root, refreshIndex)
         assert.deepEqual(pairsOf(grown), pairsOf(made), packageName)
       }
       assert.deepEqual(await ownersOf(bench.root, `usr/lib/behind/${'long-'.repeat(48)}7`), [['behind']])
@@ -284,12 +253,12 @@ describe('the owners index of a root', function () {
       ]
       for (const [title, bytes] of damages) {
         fs.writeFileSync(bench.index, bytes)
-        assert.equal(withState(bench.root, linuxKernel(), findIndex).packages.length, 0, title)
+        assert.equal(withState(bench.root, findIndex).packages.length, 0, title)
       }
       assert.ok(!asksIndex(bench.root))
       assert.deepEqual(await ownersOf(bench.root, 'usr/bin/one', 'usr/bin/two', 'usr/bin/no'), [['one'], ['two'], []])
       await bench.merge('three', 'f /usr/bin/three "3"')
-      assert.deepEqual(withState(bench.root, linuxKernel(), findIndex).packages.length, 3)
+      assert.deepEqual(withState(bench.root, findIndex).packages.length, 3)
     }),
   )
 
@@ -334,7 +303,7 @@ describe('the owners index of a root', function () {
       assert.deepEqual(fs.readdirSync(bench.index), [])
       fs.rmdirSync(bench.index)
       for (const call of ['fchmod', 'write', 'renameat'] as const) {
-        withState(bench.root, declining(linuxKernel(), call, 'EROFS'), refreshIndex)
+        withState(bench.root, refreshIndex, declining(linuxKernel(), call, 'EROFS'))
         assert.ok(!asksIndex(bench.root))
         const left = fs.readdirSync(join(bench.root, 'var/lib/rootmerge')).filter((name) => name.startsWith('owners'))
         assert.deepEqual(left, [], call)
@@ -367,7 +336,7 @@ describe('the owners index of a root', function () {
         const expected = Array.from({ length: 40 }, (_, n) => [`p${n}`])
         assert.deepEqual(await ownersOf(bench.root, ...Array.from({ length: 40 }, (_, n) => `usr/bin/${n}`)), expected)
       }
-      withState(bench.root, linuxKernel(), refreshIndex)
+      withState(bench.root, refreshIndex)
       assert.ok(asksIndex(bench.root))
       const left = fs.readdirSync(join(bench.root, 'var/lib/rootmerge')).filter((name) => name.startsWith('owners'))
       assert.deepEqual(left, ['owners'])

@@ -91,7 +91,7 @@ function expected(one: Case): Outcome {
   const { owner, isProtected, isEdited, collisions } = one
   const kind = kindOf(one.existing)
   if (one.incoming === 'directory') {
-    if (one.existing === 'absent') return 'placed' // directories are everybody's
+    if (one.existing === 'absent') return owner === 'another' ? 'refused' : 'placed' // it would be a file to one of them
     if (kind === 'directory') return 'merged'
     if (one.existing === 'symlink to a directory' && owner !== 'self') return 'through'
   } else if (kind === 'directory') {

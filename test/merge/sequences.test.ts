@@ -18,8 +18,9 @@ import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { CollisionError, UnknownPackageError } from '../../src/merge/errors.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
-import { listEntries, mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
+import { findOwners, listEntries, mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
+import { indexAll } from './ballast.ts'
 import { contextOf } from './scenarios.ts'
 
 const runs = process.env.ROOTMERGE_TEST_FULL === undefined ? 60 : 1000
@@ -38,6 +39,7 @@ type Action =
   | { readonly kind: 'unmerge'; readonly package: Package }
   | { readonly kind: 'write'; readonly path: Path; readonly text: string }
   | { readonly kind: 'remove'; readonly path: Path }
+  | { readonly kind: 'index' }
 
 const leaf: fc.Arbitrary<Leaf> = fc.record({
   kind: fc.constantFrom('file' as const, 'file' as const, 'symlink' as const),
@@ -59,6 +61,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), path: fc.constantFrom(...paths) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'index' as const }) },
 )
 
 /** Makes a tree; a name below one that is a leaf already is left out. */
@@ -101,6 +104,8 @@ class World {
   readonly image = join(this.scratch, 'image')
   /** Files that the admin made or edited last, with what is in them. */
   readonly admins = new Map<string, string>()
+  /** Directories that the admin made, or ever had a file in. */
+  readonly adminsDirectories = new Set<string>()
   readonly context = contextOf(linuxKernel())
 
   constructor() {
@@ -111,9 +116,11 @@ class World {
     const before = this.look()
     if (next.kind === 'write') this.write(next.path, next.text)
     else if (next.kind === 'remove') this.remove(next.path)
+    else if (next.kind === 'index') indexAll(this.root)
     else if (next.kind === 'unmerge') await this.refusable(before, () => this.unmerge(next.package))
     else await this.refusable(before, () => this.merge(next.package, next.tree))
     this.checkAdmins()
+    this.checkOwners()
   }
 
   look() {
@@ -126,6 +133,7 @@ class World {
     mkdirSync(dirname(join(this.root, path)), { recursive: true })
     writeFileSync(join(this.root, path), text)
     this.admins.set(path, text)
+    for (let above = dirname(path); above !== '.'; above = dirname(above)) this.adminsDirectories.add(above)
   }
 
   remove(path: Path): void {
@@ -176,6 +184,17 @@ class World {
     unmergePackages(this.context, { root: this.root, packages: [packageName], durability: 'none' })
   }
 
+  /** Whether by the index, by the records, or by both. */
+  checkOwners(): void {
+    const recorded = new Map(packages.map((name) => [name, this.owned(name)]))
+    const expected = paths.map((path) => packages.filter((name) => recorded.get(name)?.includes(path)).sort())
+    const found = findOwners(this.context, { root: this.root, names: paths })
+    assert.deepEqual(
+      found.map((each) => each.packages),
+      expected,
+    )
+  }
+
   checkAdmins(): void {
     for (const [path, text] of this.admins) {
       assert.equal(readFileSync(join(this.root, path), 'utf8'), text, `the admin's ${path}`)
@@ -184,10 +203,15 @@ class World {
 
   async checkEnd(): Promise<void> {
     for (const name of packages) await this.refusable(this.look(), () => this.unmerge(name))
-    const left = [...this.look()]
-      .filter(([name, line]) => name !== '' && !line.startsWith('directory'))
-      .map(([name]) => name)
-    assert.deepEqual(left.sort(), [...this.admins.keys()].sort())
+    const left = [...this.look()].filter(([name]) => name !== '')
+    const isDirectory = (line: string) => line.startsWith('directory')
+    const files = left.filter(([, line]) => !isDirectory(line)).map(([name]) => name)
+    assert.deepEqual(files.sort(), [...this.admins.keys()].sort())
+    const directories = left.filter(([, line]) => isDirectory(line)).map(([name]) => name)
+    assert.deepEqual(
+      directories.filter((name) => !this.adminsDirectories.has(name)),
+      [],
+    )
     this.checkAdmins()
   }
 }
