@@ -8,14 +8,21 @@ import {
   CollisionError,
   type KeptName,
   LockedError,
+  list,
   listEntries,
   type MergeOptions,
   merge,
+  NoSpaceError,
   unmerge,
   verify,
 } from '../../src/merge/index.ts'
+import { readRecord } from '../../src/merge/record.ts'
+import { type Kernel, linuxKernel, O_EXCL, SyscallError } from '../../src/sys/index.ts'
+import { wrapKernel } from '../support/kernelDoubles.ts'
+import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
+import { contextOf } from './scenarios.ts'
 
 /** A root that packages come to and go from. */
 class Walk {
@@ -47,10 +54,25 @@ class Walk {
   }
 
   merge(name: string, tree: string, options: Partial<MergeOptions> = {}) {
+    const image = this.#image(tree)
+    return merge({ root: this.root, image, package: name, durability: 'none', ...options } as MergeOptions)
+  }
+
+  #image(tree: string): string {
     const image = join(this.#directory, `image-${this.#images++}`)
     fs.mkdirSync(image)
     writeTree(image, tree)
-    return merge({ root: this.root, image, package: name, durability: 'none', ...options } as MergeOptions)
+    return image
+  }
+
+  /** As merge, in this very thread, by a kernel of one's own. */
+  mergeBy(kernel: Kernel, name: string, tree: string) {
+    return mergeImages(contextOf(kernel), {
+      root: this.root,
+      image: this.#image(tree),
+      package: name,
+      durability: 'none',
+    })
   }
 
   /** The names of the collisions that a merge is refused for; nothing may be changed by it. */
@@ -450,7 +472,77 @@ const contents: readonly Case[] = [
   },
 ]
 
-const tables = { Collisions: collisions, Unmerge: removals, Records: records, Contents: contents }
+/** Portage has no journal and no undo; these are its sections on crashes and on bad input. */
+const failures: readonly Case[] = [
+  {
+    id: '3.2 E5',
+    title: 'the record of a package that is merged again is there, whole, at every moment',
+    difference: 'Portage removed it, flushed that, and only then renamed the new one in',
+    walk: async (walk) => {
+      await walk.merge('a', 'f /f "1"')
+      const record = () => readRecord([fs.readFileSync(walk.path('var/lib/rootmerge/packages/a/record'))], 'record')
+      const seen = new Set<number>()
+      const watching = wrapKernel(linuxKernel(), (_, args, proceed) => {
+        seen.add(record().entries.length)
+        return proceed(...args)
+      })
+      await walk.mergeBy(watching, 'a', 'f /f "1"\nf /g "2"')
+      assert.deepEqual([...seen], [1, 2])
+    },
+  },
+  {
+    id: '4 D7',
+    title: 'a disk that is full at any file leaves none of them, and the umask as it was',
+    difference: 'Portage left half of the files, unrecorded, and the umask at 0 (bug 451024)',
+    walk: async (walk) => {
+      await walk.merge('a', 'f /f "1"')
+      const before = [walk.names(), process.umask()]
+      for (const good of [0, 1, 7, 19]) {
+        let files = 0
+        const full = wrapKernel(linuxKernel(), (call, args, proceed) => {
+          const isNew = call === 'openat' && ((args[2] as number) & O_EXCL) !== 0
+          if (isNew && files++ >= good) throw new SyscallError('ENOSPC', call)
+          return proceed(...args)
+        })
+        const image = many(20, (n) => `f /new/${n} "x"\nf /${n} "x"`)
+        await assert.rejects(walk.mergeBy(full, 'b', image), NoSpaceError)
+        assert.deepEqual([walk.names(), process.umask()], before, `full after ${good} files`)
+        assert.deepEqual(await list({ root: walk.root }), ['a'])
+      }
+    },
+  },
+  {
+    id: '4 U1',
+    title: 'a file of the image that cannot be read stops the merge before anything of it is seen',
+    difference: 'Portage stopped in the middle: what came before stayed, without a record',
+    walk: async (walk) => {
+      const unreadable = wrapKernel(linuxKernel(), (call, args, proceed) => {
+        if (call === 'openat' && args[1] === 'unreadable') throw new SyscallError('EACCES', call)
+        return proceed(...args)
+      })
+      await assert.rejects(walk.mergeBy(unreadable, 'a', 'f /a "1"\nf /unreadable "2"\nf /z "3"'), /EACCES/)
+      assert.deepEqual(walk.names(), [])
+      assert.deepEqual(await list({ root: walk.root }), [])
+    },
+  },
+  {
+    id: '4 D19',
+    title: 'an absolute link in the root leads to a place inside it, never outside',
+    difference: 'Portage wrote outside ROOT',
+    walk: async (walk) => {
+      const outside = fs.mkdtempSync(join(walk.root, '../outside-'))
+      const inside = join(walk.root, outside)
+      fs.mkdirSync(inside, { recursive: true })
+      fs.symlinkSync(outside, walk.path('esc'))
+      await walk.merge('a', 'f /esc/f "1"')
+      assert.deepEqual([fs.readdirSync(outside), fs.readdirSync(inside)], [[], ['f']])
+      await walk.unmerge('a')
+      assert.deepEqual([fs.readdirSync(outside), fs.readdirSync(inside)], [[], []])
+    },
+  },
+]
+
+const tables = { Collisions: collisions, Unmerge: removals, Records: records, Contents: contents, Failures: failures }
 const isRoot = process.getuid?.() === 0
 
 for (const [title, cases] of Object.entries(tables)) {
