@@ -48,7 +48,7 @@ export class Flush {
     if (this.#durability === 'none') return
     const placing = steps.filter((step) => step.kind === 'place' || step.kind === 'replace')
     this.#objects = placing.reduce(
-      (sum, { staging }) => sum + 1 + (context.membersOf(staging, 'staged')?.size ?? 0),
+      (sum, { staging }) => sum + 1 + context.countMembers(staging),
       steps.length - placing.length,
     )
     if (!this.#isOneByOne) return this.#area.syncFileSystems()

@@ -16,8 +16,8 @@ export interface MembersRecord {
   readonly which: ListedTree
   /** Where in the directory: '' is its top. */
   readonly within: Name
-  /** Identities by name. */
-  readonly members: Readonly<Record<Name, string>>
+  /** Names, each with its identity. */
+  readonly members: readonly (readonly [name: Name, identity: string])[]
 }
 
 /** So that a record stays far below the longest that the journal reads. */
@@ -45,26 +45,46 @@ export function* listMembers(
   }
 }
 
-function inRecords(members: readonly [Name, string][]): Record<Name, string>[] {
-  const parts: Record<Name, string>[] = []
+function inRecords(members: readonly [Name, string][]): (readonly [Name, string])[][] {
+  const parts: (readonly [Name, string])[][] = []
   for (let start = 0; start < members.length; start += membersPerRecord) {
-    parts.push(Object.fromEntries(members.slice(start, start + membersPerRecord)))
+    parts.push(members.slice(start, start + membersPerRecord))
   }
-  return parts.length > 0 ? parts : [{}] // that a directory was listed and empty has to be known too
+  return parts.length > 0 ? parts : [[]] // that a directory was listed and empty has to be known too
 }
 
 /** Everything that was listed in one transaction: identities by the name within their directory. */
 export class Members {
-  readonly #trees = new Map<string, Map<Name, string>>()
+  readonly #records = new Map<string, MembersRecord[]>()
+  /** Made when they are first asked for: a transaction that succeeds needs none. */
+  readonly #trees = new Map<string, ReadonlyMap<Name, string>>()
 
-  add({ staging, which, within, members }: MembersRecord): void {
-    const key = `${which}/${staging}`
-    const tree = this.#trees.get(key) ?? new Map<Name, string>()
-    this.#trees.set(key, tree)
-    for (const [name, identity] of Object.entries(members)) tree.set(joinName(within, name), identity)
+  add(record: MembersRecord): void {
+    const key = keyOf(record.staging, record.which)
+    const known = this.#records.get(key)
+    if (known === undefined) this.#records.set(key, [record])
+    else known.push(record)
+    this.#trees.delete(key)
+  }
+
+  /** How many were listed. */
+  count(staging: Name, which: ListedTree): number {
+    return (this.#records.get(keyOf(staging, which)) ?? []).reduce((sum, { members }) => sum + members.length, 0)
   }
 
   of(staging: Name, which: ListedTree): ReadonlyMap<Name, string> | undefined {
-    return this.#trees.get(`${which}/${staging}`)
+    const key = keyOf(staging, which)
+    const known = this.#trees.get(key)
+    const records = this.#records.get(key)
+    if (known !== undefined || records === undefined) return known
+    const tree = new Map<Name, string>()
+    for (const { within, members } of records)
+      for (const [name, identity] of members) tree.set(joinName(within, name), identity)
+    this.#trees.set(key, tree)
+    return tree
   }
+}
+
+function keyOf(staging: Name, which: ListedTree): string {
+  return `${which}/${staging}`
 }

@@ -236,5 +236,6 @@ export function stepContext(area: StagingArea, { members, ...parts }: ContextPar
     directory: (number) => area.open(number),
     findDirectory: (number) => area.find(number),
     membersOf: (staging, which) => members.of(staging, which),
+    countMembers: (staging) => members.count(staging, 'staged'),
   }
 }

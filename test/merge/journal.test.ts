@@ -34,8 +34,8 @@ describe('Journal', () => {
       journal.begin('00ab00ab00ab00ab', beginningOf('pkg'), 1000)
       journal.append({ kind: 'directory', ...directory })
       journal.append({ kind: 'step', step })
-      journal.append({ kind: 'members', staging: 's', which: 'staged', within: 'sub', members: { x: '1:ef' } })
-      journal.append({ kind: 'members', staging: 's', which: 'staged', within: '', members: { __proto__x: '2:ef' } })
+      journal.append({ kind: 'members', staging: 's', which: 'staged', within: 'sub', members: [['x', '1:ef']] })
+      journal.append({ kind: 'members', staging: 's', which: 'staged', within: '', members: [['__proto__', '2:ef']] })
       journal.mark('commit')
       const state = read()
       assert.ok(state)
@@ -44,7 +44,7 @@ describe('Journal', () => {
         [...(members.of('s', 'staged') ?? [])],
         [
           ['sub/x', '1:ef'],
-          ['__proto__x', '2:ef'],
+          ['__proto__', '2:ef'],
         ],
       )
       assert.equal(members.of('s', 'displaced'), undefined)

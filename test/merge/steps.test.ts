@@ -55,6 +55,7 @@ function contextIn(kernel: Kernel, fd: number, leftOvers: string[]): StepContext
     isRecovering: false,
     declinesExchange: new Set(),
     membersOf: () => undefined,
+    countMembers: () => 0,
     leftOver: (name) => leftOvers.push(name),
     note: () => {},
   }

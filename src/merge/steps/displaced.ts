@@ -74,7 +74,7 @@ function isAnother({ kernel }: StepContext, { directory }: Place, now: Seen, see
 function checkMembers(context: StepContext, step: DisplacingStep, place: Place, name: Name): void {
   const known = context.membersOf(step.staging, 'displaced')
   for (const { within, members } of listMembers(context.kernel, place, { staging: step.staging, which: 'displaced' })) {
-    for (const [member, identity] of Object.entries(members)) {
+    for (const [member, identity] of members) {
       const inside = joinName(within, member)
       if (known?.get(inside) !== identity) throw new RootChangedError(joinName(name, inside), 'was put there')
     }

@@ -111,6 +111,8 @@ export interface StepContext {
   findDirectory(number: number): Directory | undefined
   /** What was listed, before the commit, in the directory that has or had a staging name; undefined where nothing was. */
   membersOf(staging: Name, which: ListedTree): ReadonlyMap<Name, string> | undefined
+  /** How many members were listed in the staged directory that has a staging name. */
+  countMembers(staging: Name): number
   /** Directories, by number, in which the kernel declined to exchange two names. */
   readonly declinesExchange: Set<number>
   /** Something that could not be removed, or is not ours to remove. */
