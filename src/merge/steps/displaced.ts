@@ -14,6 +14,7 @@ import {
   type Stat,
 } from '../../sys/index.ts'
 import { RootChangedError } from '../errors.ts'
+import { identityOf } from '../identity.ts'
 import { listMembers } from '../members.ts'
 import { harmless, removeListed, removeObject, takeOffPrivileges } from '../removal.ts'
 import type { Directory } from '../root.ts'
@@ -40,9 +41,20 @@ export function findDisplaced(context: StepContext, step: DisplacingStep): Displ
   ]
   for (const { parent, name } of candidates) {
     const stat = parent && kernel.findat(parent.fd, name)
-    if (parent !== undefined && stat !== undefined) return { parent, place: { directory: parent.fd, name }, stat }
+    if (parent === undefined || stat === undefined || isSecondName(context, step, { directory: parent.fd, name }))
+      continue
+    return { parent, place: { directory: parent.fd, name }, stat }
   }
   return undefined
+}
+
+/** A death between the two halves of a link that stands for a rename leaves the new object under its staging name too. */
+function isSecondName(
+  { isRecovering, kernel }: StepContext,
+  step: DisplacingStep,
+  { directory, name }: Place,
+): boolean {
+  return isRecovering && step.kind === 'replace' && identityOf(kernel, directory, name) === step.identity
 }
 
 /**

@@ -40,6 +40,7 @@ export const replace: StepKind<ReplaceStep> = {
   where: whereIsStaged,
   cleanUp: (context, step) => {
     finish(context, step)
+    removeSecondName(context, step)
     removeDisplaced(context, step)
   },
 }
@@ -72,8 +73,13 @@ function takeAway(context: StepContext, step: PlaceStep): void {
     removeListed(context, context.directory(step.directory), step.name, members)
     return
   }
+  renameBack(context, step, live)
+}
+
+/** The staged object loses its live name; both names are there after a link that stands for a rename. */
+function renameBack(context: StepContext, step: PlaceStep | ReplaceStep, live: Place): void {
+  const { kernel } = context
   const staged = stagedPlace(context, step)
-  // Both names are there after a link that stands for a rename.
   if (isStaged(kernel, staged, step)) kernel.unlinkat(live.directory, live.name)
   else renameToFree(kernel, live, staged)
 }
@@ -140,7 +146,7 @@ function undoByTwo(
   if (isPlaced && areFiles(kernel, live, aside)) {
     return kernel.renameat(aside.directory, aside.name, live.directory, live.name)
   }
-  if (isPlaced) renameToFree(kernel, live, stagedPlace(context, step))
+  if (isPlaced) renameBack(context, step, live)
   // Linked, and not yet replaced: rename(2) leaves both names of one inode.
   else if (kernel.findat(live.directory, live.name)?.ino === old.ino) {
     return kernel.unlinkat(aside.directory, aside.name)
@@ -178,7 +184,7 @@ function restorePrivileges(
 }
 
 /** A link that stood for a rename, and that a death left with two names. */
-function removeSecondName(context: StepContext, step: PlaceStep): void {
+function removeSecondName(context: StepContext, step: PlaceStep | ReplaceStep): void {
   if (!context.isRecovering) return
   const parent = context.findDirectory(step.stagingDirectory ?? step.directory)
   if (parent === undefined || !isStaged(context.kernel, { directory: parent.fd, name: step.staging }, step)) return
