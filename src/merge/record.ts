@@ -29,32 +29,37 @@ const topLine = '. type=dir'
 /** A record to be written: its entries may be made one by one. */
 export type RecordToWrite = Omit<PackageRecord, 'entries'> & { readonly entries: Iterable<RecordedEntry> }
 
-/** Writes a record as text of one byte per character, line by line. */
-export function* formatRecord(record: RecordToWrite): Generator<string> {
+/** Bytes that are written at once. */
+const chunkBytes = 65536
+
+/** Writes a record: its bytes, in chunks of some size. */
+export function* recordBytes({ packageName, entries, leftOut = [], erased = [] }: RecordToWrite): Generator<Buffer> {
+  const formatter = new EntryFormatter()
+  let text = `#mtree\n# rootmerge ${recordVersion} ${packageName}\n${topLine}\n`
   let sum = 0
   let count = 0
-  const line = (text: string) => {
-    sum = crc32(Buffer.from(`${text}\n`, 'latin1'), sum)
-    return `${text}\n`
+  const summedUp = () => {
+    const bytes = nameBytes(text)
+    sum = crc32(bytes, sum)
+    text = ''
+    return bytes
   }
-  yield line('#mtree')
-  yield line(`# rootmerge ${recordVersion} ${record.packageName}`)
-  yield line(topLine)
-  const formatter = new EntryFormatter()
-  for (const entry of record.entries) {
+  for (const entry of entries) {
     count++
-    for (const text of formatter.lines(entry)) yield line(text)
+    text += formatter.lines(entry)
+    if (text.length >= chunkBytes) yield summedUp()
   }
-  for (const name of record.leftOut ?? []) yield line(`# rootmerge masked ${escapeName(name)}`)
-  for (const name of record.erased ?? []) yield line(`# rootmerge erased ${escapeName(name)}`)
-  yield `# rootmerge end ${count} ${sum.toString(16).padStart(8, '0')}\n`
+  for (const name of leftOut) text += `# rootmerge masked ${escapeName(name)}\n`
+  for (const name of erased) text += `# rootmerge erased ${escapeName(name)}\n`
+  yield summedUp()
+  yield nameBytes(`# rootmerge end ${count} ${sum.toString(16).padStart(8, '0')}\n`)
 }
 
 /**
  * Reads a record that is whole in memory.
  *
  * @param file  its path, for messages
- * @throws {CorruptRecordError} naming the line, for anything that formatRecord would not have written
+ * @throws {CorruptRecordError} naming the line, for anything that recordBytes would not have written
  */
 export function parseRecord(text: Buffer, file: Name): PackageRecord {
   return readRecord([text], file)
@@ -158,16 +163,4 @@ class LineReader {
     if (!this.#ended || this.#packageName === undefined) throw this.#corrupt('the record has no end')
     return this.#packageName
   }
-}
-
-/** The bytes of a formatted record, in chunks of some size. */
-export function* recordBytes(record: RecordToWrite): Generator<Buffer> {
-  let chunk = ''
-  for (const line of formatRecord(record)) {
-    chunk += line
-    if (chunk.length < 65536) continue
-    yield nameBytes(chunk)
-    chunk = ''
-  }
-  yield nameBytes(chunk)
 }

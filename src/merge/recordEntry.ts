@@ -6,7 +6,7 @@
 
 import type { FileType, Name } from '../sys/index.ts'
 import { isStyleName } from './config/styles.ts'
-import { type Digest, type RecordedEntry, type Unknown, unknowns } from './entry.ts'
+import { type Digest, type RecordedEntry, type RecordedProtection, type Unknown, unknowns } from './entry.ts'
 
 /** Makes the error that a damaged line is. */
 export type Corrupt = (reason: string) => Error
@@ -48,34 +48,38 @@ const nothing: ReadonlySet<Unknown> = new Set()
 export class EntryFormatter {
   #unknown: ReadonlySet<Unknown> = nothing
 
-  /** The lines of one entry, without line feeds. */
-  lines(entry: RecordedEntry): string[] {
-    const lines: string[] = []
-    const comment = (...words: string[]) => void lines.push(`# rootmerge ${words.join(' ')}`)
+  /** The lines of one entry, each with its line feed. */
+  lines(entry: RecordedEntry): string {
     const unknown = entry.unknown ?? nothing
-    if (unknown !== this.#unknown && !sameSet(unknown, this.#unknown)) {
-      comment('unknown', ...unknowns.filter((fact) => unknown.has(fact)))
-    }
+    const isNews = unknown !== this.#unknown && !sameSet(unknown, this.#unknown)
     this.#unknown = unknown
-    for (const { name, value } of entry.xattrs) comment('xattr', escapeName(name), value.toString('base64'))
-    if (entry.linkTo !== undefined) comment('hardlink', escapeName(entry.linkTo))
-    if (entry.isConfig === true) comment('config')
-    if (entry.isKept === true) comment('kept')
-    for (const words of protectionWords(entry)) comment(...words)
-    const { foreignDigest: digest } = entry
-    const hasKeyword = digest === undefined || hasFullLength(digest)
-    if (!hasKeyword) comment('digest', digest.algorithm, digest.value)
-    lines.push(keywordsOf(entry, unknown, hasKeyword).join(' '))
-    return lines
+    const said = isNews ? comment('unknown', ...unknowns.filter((fact) => unknown.has(fact))) : ''
+    return `${said}${commentsOn(entry)}${keywordsOf(entry, unknown)}\n`
   }
 }
 
-function* protectionWords({ protection }: RecordedEntry): Generator<string[]> {
-  if (protection === undefined) return
-  const { style, base, offered } = protection
-  yield ['protected', style]
-  if (base !== undefined) yield ['base', base]
-  for (const offer of offers) if (offered?.[offer].length) yield ['offered', offer, ...offered[offer]]
+function comment(...words: string[]): string {
+  return `# rootmerge ${words.join(' ')}\n`
+}
+
+/** What mtree has no keywords for: of most entries nothing. */
+function commentsOn({ xattrs, linkTo, isConfig, isKept, protection, foreignDigest }: RecordedEntry): string {
+  let lines = ''
+  for (const { name, value } of xattrs) lines += comment('xattr', escapeName(name), value.toString('base64'))
+  if (linkTo !== undefined) lines += comment('hardlink', escapeName(linkTo))
+  if (isConfig === true) lines += comment('config')
+  if (isKept === true) lines += comment('kept')
+  if (protection !== undefined) lines += protectionComments(protection)
+  if (foreignDigest !== undefined && !hasKeyword(foreignDigest))
+    lines += comment('digest', foreignDigest.algorithm, foreignDigest.value)
+  return lines
+}
+
+function protectionComments({ style, base, offered }: RecordedProtection): string {
+  let lines = comment('protected', style)
+  if (base !== undefined) lines += comment('base', base)
+  for (const offer of offers) if (offered?.[offer].length) lines += comment('offered', offer, ...offered[offer])
+  return lines
 }
 
 const offers = ['present', 'absent'] as const
@@ -84,32 +88,34 @@ function sameSet(one: ReadonlySet<Unknown>, other: ReadonlySet<Unknown>): boolea
   return one.size === other.size && [...one].every((fact) => other.has(fact))
 }
 
-function hasFullLength({ algorithm, value }: Digest): boolean {
+/** mtree has keywords for whole digests only. */
+function hasKeyword({ algorithm, value }: Digest): boolean {
   return value.length === digestLengths[algorithm]
 }
 
-function keywordsOf(entry: RecordedEntry, unknown: ReadonlySet<Unknown>, hasKeyword: boolean): string[] {
-  const words = [`./${escapeName(entry.name)}`, `type=${mtreeTypes[entry.type]}`]
-  const say = (fact: Unknown, word: string) => {
-    if (!unknown.has(fact)) words.push(word)
-  }
-  say('owner', `uid=${entry.uid}`)
-  say('group', `gid=${entry.gid}`)
-  say('mode', `mode=${entry.mode.toString(8).padStart(4, '0')}`)
-  say('mtime', `time=${formatTime(entry.mtimeNs)}`)
-  if (entry.type === 'file') say('size', `size=${entry.size}`)
-  if (entry.target !== undefined) words.push(`link=${escapeName(entry.target)}`)
+function keywordsOf(entry: RecordedEntry, unknown: ReadonlySet<Unknown>): string {
+  const { type, target, rdev, sha256, foreignDigest } = entry
+  let line = `./${escapeName(entry.name)} type=${mtreeTypes[type]}`
+  if (!unknown.has('owner')) line += ` uid=${entry.uid}`
+  if (!unknown.has('group')) line += ` gid=${entry.gid}`
+  if (!unknown.has('mode')) line += ` mode=${entry.mode.toString(8).padStart(4, '0')}`
+  if (!unknown.has('mtime')) line += ` time=${formatTime(entry.mtimeNs)}`
+  if (type === 'file' && !unknown.has('size')) line += ` size=${entry.size}`
+  if (target !== undefined) line += ` link=${escapeName(target)}`
   // mtree's `linux` has room for eight bits each, as Linux had before 2.6.
-  if (entry.rdev !== undefined) words.push(`device=native,${entry.rdev.major},${entry.rdev.minor}`)
-  if (entry.sha256 !== undefined) words.push(`sha256digest=${entry.sha256}`)
-  const { foreignDigest } = entry
-  if (foreignDigest !== undefined && hasKeyword) words.push(`${foreignDigest.algorithm}digest=${foreignDigest.value}`)
-  if (unknown.has('missing')) words.push('optional')
-  return words
+  if (rdev !== undefined) line += ` device=native,${rdev.major},${rdev.minor}`
+  if (sha256 !== undefined) line += ` sha256digest=${sha256}`
+  if (foreignDigest !== undefined && hasKeyword(foreignDigest))
+    line += ` ${foreignDigest.algorithm}digest=${foreignDigest.value}`
+  return unknown.has('missing') ? `${line} optional` : line
 }
 
 /** Seconds, a point and nine digits; mtree reads the digits as a number of nanoseconds, so there are always nine. */
 export function formatTime(timeNs: bigint): string {
+  if (timeNs >= 0n) {
+    const digits = timeNs.toString().padStart(10, '0') // dividing would take three times as long
+    return `${digits.slice(0, -9)}.${digits.slice(-9)}`
+  }
   const nanoseconds = ((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
   return `${(timeNs - nanoseconds) / 1_000_000_000n}.${nanoseconds.toString().padStart(9, '0')}`
 }
@@ -119,12 +125,13 @@ function parseTime(text: string): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)
 }
 
+const needsEscape = /[^\x21\x22\x24-\x3c\x3e-\x5b\x5d-\x7e]/
+const allToEscape = new RegExp(needsEscape, 'g')
+
 /** A name as mtree reads it. */
 export function escapeName(name: Name): string {
-  return name.replace(
-    /[^\x21\x22\x24-\x3c\x3e-\x5b\x5d-\x7e]/g,
-    (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`,
-  )
+  if (!needsEscape.test(name)) return name
+  return name.replace(allToEscape, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
 }
 
 /** The inverse of escapeName. */

@@ -155,22 +155,30 @@ export class StagedRecords {
     if (difference?.linkOf !== undefined) {
       return renamed(this.#recordedAt(difference.linkOf, this.#plannedAt(difference.linkOf)), entry)
     }
-    const { stat: _, linkTo, ...facts } = entry
+    const recorded = factsOf(entry, difference?.xattrs ?? none)
+    if (entry.linkTo !== undefined && !difference?.isSplit) recorded.linkTo = entry.linkTo
+    if (difference?.parts !== undefined) Object.assign(recorded, difference.parts)
+    if (difference?.isKept) recorded.isKept = true
     const sha256 = this.#state[number] === known.withDigest ? this.#digestAt(number) : undefined
-    return {
-      ...facts,
-      ...(linkTo === undefined || difference?.isSplit ? {} : { linkTo }),
-      ...difference?.parts,
-      xattrs: difference?.xattrs ?? none,
-      ...(difference?.isKept ? { isKept: true } : {}),
-      ...(sha256 === undefined ? {} : { sha256 }),
-    }
+    if (sha256 !== undefined) recorded.sha256 = sha256
+    return recorded
   }
 
   #digestAt(number: number): string | undefined {
     return this.#digests?.toString('hex', number * digestBytes, (number + 1) * digestBytes)
   }
 }
+
+/** What the image says of an entry. Field by field: copying objects was a third of what making a record cost. */
+function factsOf(entry: EntryFacts, xattrs: Xattrs): Writable<RecordedEntry> {
+  const { name, type, uid, gid, mode, mtimeNs, size, target, rdev } = entry
+  const facts: Writable<RecordedEntry> = { name, type, uid, gid, mode, mtimeNs, size, xattrs }
+  if (target !== undefined) facts.target = target
+  if (rdev !== undefined) facts.rdev = rdev
+  return facts
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /** The facts of one object under another of its names. */
 function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: EntryFacts): RecordedEntry {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { styleNames } from '../../src/merge/config/styles.ts'
 import { type RecordedEntry, type Unknown, unknowns } from '../../src/merge/entry.ts'
 import { CorruptRecordError } from '../../src/merge/errors.ts'
-import { formatRecord, type PackageRecord, parseRecord } from '../../src/merge/record.ts'
+import { type PackageRecord, parseRecord, recordBytes } from '../../src/merge/record.ts'
 
 /** Objects as the parser makes them: with Object's prototype. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true })
@@ -65,10 +65,10 @@ const foreignEntry = fc
   .map(([known, facts, digits, isConfig]) => foreign(known, facts, 'a'.repeat(digits), isConfig))
 
 function format(record: PackageRecord): Buffer {
-  return Buffer.from([...formatRecord(record)].join(''), 'latin1')
+  return Buffer.concat([...recordBytes(record)])
 }
 
-describe('formatRecord()', () => {
+describe('recordBytes()', () => {
   it('is read back as the same entries, whatever their names are', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), (entries) => {
