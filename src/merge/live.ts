@@ -19,6 +19,9 @@ export interface Comparison {
   readonly xattrs?: Xattrs
 }
 
+/** What of an entry is compared; a stat of its object has all of it, but for a symlink's target. */
+export type Comparable = Pick<EntryFacts, 'type' | 'uid' | 'gid' | 'mode' | 'mtimeNs' | 'size' | 'target' | 'rdev'>
+
 /** Compares objects, with two buffers that are used again and again. */
 export class Comparer {
   readonly #kernel: Kernel
@@ -32,7 +35,7 @@ export class Comparer {
   }
 
   /** Compares an entry at `source` with the live object at `target`. */
-  compare(entry: EntryFacts, source: Place, target: Place, stat: Stat): Comparison {
+  compare(entry: Comparable, source: Place, target: Place, stat: Stat): Comparison {
     if (entry.type !== stat.type) return { live: 'different' }
     if (entry.type === 'file') return this.#compareFiles(entry, source, target, stat)
     if (!this.#isSameNode(entry, target, stat)) return { live: 'different' }
@@ -41,14 +44,14 @@ export class Comparer {
     return { live: isSame ? 'same' : 'sameContent', xattrs }
   }
 
-  #isSameNode(entry: EntryFacts, target: Place, stat: Stat): boolean {
+  #isSameNode(entry: Comparable, target: Place, stat: Stat): boolean {
     if (entry.type === 'symlink') return this.#kernel.readlinkat(target.directory, target.name) === entry.target
     if (entry.rdev === undefined) return true
     return stat.rdev.major === entry.rdev.major && stat.rdev.minor === entry.rdev.minor
   }
 
   /** Each of the two is opened once, for its bytes and its attributes. */
-  #compareFiles(entry: EntryFacts, source: Place, target: Place, stat: Stat): Comparison {
+  #compareFiles(entry: Comparable, source: Place, target: Place, stat: Stat): Comparison {
     if (entry.size !== stat.size) return { live: 'different' }
     const kernel = this.#kernel
     return withOpen(kernel, source, readFlags, (left) =>
@@ -134,7 +137,7 @@ function readFully(kernel: Kernel, fd: Fd, buffer: Buffer, offset: number): numb
 }
 
 /** Whether an object has an entry's owner, mode and (but for directories, whose time moves) mtime. */
-export function hasMetadata(entry: EntryFacts, stat: Stat): boolean {
+export function hasMetadata(entry: Comparable, stat: Stat): boolean {
   return (
     stat.uid === entry.uid &&
     stat.gid === entry.gid &&

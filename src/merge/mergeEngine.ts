@@ -18,6 +18,7 @@ import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
+import { HelperThreads, jobsOf, StageThreads } from './stageThreads.ts'
 import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
@@ -46,6 +47,7 @@ export interface Merging {
   readonly meter: ProgressMeter
   /** Gets the names of the records that are written, for the owners index. */
   readonly written: WrittenNames
+  readonly helpers: HelperThreads
 }
 
 /** Opens everything, plans, and goes on with a plan that nothing speaks against. */
@@ -56,11 +58,12 @@ function planned<T>(
   use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
 ): T {
   const run = access === 'reading' ? reading : changing
+  const helpers = new HelperThreads(engine, access === 'reading' ? 1 : jobsOf(options.jobs))
   const inRoot = (trees: readonly ImageTree[]) =>
     run(engine, options, (session: Session, recovered?: RecoveryReport) =>
       withImages(session.kernel, trees, (images) =>
         withOwners(session.state, access, (owners, written) => {
-          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine), written }
+          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine), written, helpers }
           return use(merging, planMerge(merging, images, owners), recovered)
         }),
       ),
@@ -69,6 +72,8 @@ function planned<T>(
     return withTrees(engine, options, access, inRoot)
   } catch (error) {
     throw explained(error, toName(options.root))
+  } finally {
+    helpers.end()
   }
 }
 
@@ -81,6 +86,7 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
     images,
     owners,
     problems,
+    threads: planningThreads(merging, images),
     replaces: (options.replaces ?? []).map(checkPackageName),
     shareIdentical: options.shareIdentical ?? false,
     replaceUnowned: options.collisions === 'replace-unowned',
@@ -95,6 +101,11 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
   findObstacles(session, plan, problems)
   problems.raise(images.map(({ packageName }) => packageName))
   return plan
+}
+
+function planningThreads({ engine, session, helpers }: Merging, images: readonly PackageImage[]): StageThreads {
+  const nothing = { totals: { bytesByMethod: {}, holes: 0 }, onEntry: () => {} }
+  return new StageThreads({ ...session, ...nothing, engine, helpers, images: images.map(({ image }) => image) })
 }
 
 function checkContents(plan: Plan, problems: Problems): void {

@@ -11,6 +11,7 @@ import { type ErasedNames, rememberErased } from './erasedNames.ts'
 import type { Whiteouts } from './formats/ociWhiteouts.ts'
 import { claimGhosts } from './ghosts.ts'
 import { planningOrder } from './layers.ts'
+import { LookAhead } from './lookAhead.ts'
 import type { LostOf } from './lostMetadata.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
@@ -18,6 +19,7 @@ import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner, type Planning, type PlanningRules } from './planner.ts'
 import type { Problems } from './problems.ts'
 import { findRestorations } from './restorations.ts'
+import type { StageThreads } from './stageThreads.ts'
 import { readParents } from './stateParents.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 import { planWhiteouts } from './whiteouts.ts'
@@ -102,6 +104,8 @@ export interface PlanInput extends PlanningRules {
   readonly replaces: readonly string[]
   /** Whether updates that were offered before are not offered again. */
   readonly configMemory: boolean
+  /** Compare files while the plan is made. */
+  readonly threads: StageThreads
 }
 
 /** Decides every entry of all images, then every obsolete name. */
@@ -114,7 +118,10 @@ export function makePlan(input: PlanInput): Plan {
   const settler = settlerOf({ ...input, claims, names, recorded })
   const ownDirectories = readParents(input.state)
   const planning: Planning = { ...input, claims, names, recorded, ownDirectories, settler }
-  const packages = planningOrder(images).map((from) => ({ ...from, entries: new ImagePlanner(planning, from).plan() }))
+  const packages = planningOrder(images).map((from) => {
+    const ahead = new LookAhead(root, input.threads, images.indexOf(from))
+    return { ...from, entries: new ImagePlanner(planning, from, ahead).plan() }
+  })
   const ghosts = claimGhosts(planning, packages)
   const isCovered = (liveName: Name) => names.covers(liveName) || ghosts.has(liveName)
   const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)

@@ -7,7 +7,8 @@ import type { PlannedEntry } from './plan.ts'
  * Hard-link groups are adopted whole or placed whole, else one name would stay behind on the old inode; and two groups
  * never adopt one inode, else what the image has apart would be one.
  */
-export function placeGroupsWhole(entries: readonly PlannedEntry[]): PlannedEntry[] {
+export function placeGroupsWhole(entries: readonly PlannedEntry[]): readonly PlannedEntry[] {
+  if (!entries.some(({ fate }) => fate === 'adopt')) return entries
   const broken = brokenGroups(entries)
   const adopted = new Map<string, Name>()
   for (const { entry, fate, live } of entries) {

@@ -11,6 +11,7 @@ import type { RecordedEntry } from './entry.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { LinkGroups } from './hardLinks.ts'
 import { type Comparer, type Comparison, hasMetadata } from './live.ts'
+import type { LookAhead } from './lookAhead.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import { placeGroupsWhole } from './plannedGroups.ts'
@@ -58,19 +59,21 @@ interface DirectoryTarget {
 export class ImagePlanner {
   readonly #planning: Planning
   readonly #from: PackageImage
+  readonly #ahead: LookAhead
   readonly #entries: PlannedEntry[] = []
   /** Live names of entries that have several names, by the first of them. */
   readonly #firstNames = new Map<Name, Name>()
   readonly #links = new LinkGroups()
   readonly #directories = new Map<Name, DirectoryTarget>([['', { liveName: '', isNew: false }]])
 
-  constructor(planning: Planning, from: PackageImage) {
+  constructor(planning: Planning, from: PackageImage, ahead: LookAhead) {
     this.#planning = planning
     this.#from = from
+    this.#ahead = ahead
   }
 
-  plan(): PlannedEntry[] {
-    for (const entry of this.#from.image.entries()) {
+  plan(): readonly PlannedEntry[] {
+    for (const entry of this.#ahead.over(this.#from.image.entries())) {
       this.#planning.beforeEntry()
       this.#add(entry)
     }
@@ -79,9 +82,11 @@ export class ImagePlanner {
 
   #add(entry: TreeEntry): void {
     const { names, settler } = this.#planning
-    const parent = this.#directories.get(parentName(entry.name))
+    const directory = parentName(entry.name)
+    const parent = this.#directories.get(directory)
     if (parent === undefined) return // below something that was refused
-    const liveName = joinName(parent.liveName, baseName(entry.name))
+    // Most names lead to themselves: then one string is both.
+    const liveName = parent.liveName === directory ? entry.name : joinName(parent.liveName, baseName(entry.name))
     const decided = this.#decideSafe(this.#links.relinked(entry), { liveName, isNew: parent.isNew })
     if (decided === undefined) return
     const planned = settler.settle(decided)
@@ -166,23 +171,14 @@ export class ImagePlanner {
 
   #planned(entry: TreeEntry, liveName: Name, rest: Pick<PlannedEntry, 'fate'> & Partial<PlannedEntry>): PlannedEntry {
     const linkedTo = this.#linkedTo(entry)
-    return {
-      from: this.#from,
-      entry,
-      liveName,
-      isInNewDirectory: false,
-      ...(linkedTo === undefined ? {} : { linkedTo }),
-      ...rest,
-    }
+    const planned = { from: this.#from, entry, liveName, isInNewDirectory: false, ...rest }
+    return linkedTo === undefined ? planned : { ...planned, linkedTo }
   }
 
   /** Nothing can be there, but what somebody removed may still be in another package's record. */
   #insideNew(entry: TreeEntry, liveName: Name): PlannedEntry {
-    const isDirectory = entry.type === 'directory'
-    const planned = isDirectory
-      ? this.#newDirectory(entry, liveName)
-      : this.#decide(entry, liveName, undefined, { live: 'absent' })
-    return { ...planned, isInNewDirectory: true }
+    if (entry.type === 'directory') return { ...this.#newDirectory(entry, liveName), isInNewDirectory: true }
+    return this.#decide(entry, liveName, undefined, { live: 'absent' }, true)
   }
 
   #directory(entry: TreeEntry, liveName: Name): PlannedEntry {
@@ -222,6 +218,8 @@ export class ImagePlanner {
 
   #object(entry: TreeEntry, liveName: Name): PlannedEntry {
     const { root, comparer, claims } = this.#planning
+    const seen = this.#ahead.of(entry, liveName)
+    if (seen !== undefined) return this.#decide(entry, liveName, seen.live, seen.comparison)
     const live = root.find(liveName)
     if (live === undefined) return this.#decide(entry, liveName, undefined, { live: 'absent' })
     const members = new Set<Name>()
@@ -237,7 +235,13 @@ export class ImagePlanner {
     return live.type === 'directory' ? { ...decided, members } : decided
   }
 
-  #decide(entry: TreeEntry, liveName: Name, live: Stat | undefined, comparison: Comparison): PlannedEntry {
+  #decide(
+    entry: TreeEntry,
+    liveName: Name,
+    live: Stat | undefined,
+    comparison: Comparison,
+    isInNewDirectory = false,
+  ): PlannedEntry {
     const { claims, shareIdentical } = this.#planning
     const owners = claims.ownersOf(entry.name, liveName)
     const action = decide(this.#situation(entry, comparison, owners, { liveName, live }))
@@ -245,10 +249,11 @@ export class ImagePlanner {
     if (fate === 'refuse' || fate === 'replaceUnowned')
       claims.collide(claimOf(entry, live), remedyOf(action, owners), owners)
     else if (action !== 'share' || !shareIdentical) claims.take([entry.name, liveName], owners)
+    if (live === undefined) return this.#planned(entry, liveName, { fate, isInNewDirectory })
     const { sha256, xattrs } = comparison
     return this.#planned(entry, liveName, {
       fate,
-      ...(live && { live }),
+      live,
       ...(action === 'replaceUnowned' && fate === 'place' && this.#planning.replaceUnowned && { isUnowned: true }),
       ...(sha256 && { sha256 }),
       ...(xattrs && { xattrs }),

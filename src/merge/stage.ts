@@ -24,11 +24,11 @@ import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import { StagedRecords } from './stagedRecords.ts'
 import { StagedSteps } from './stagedSteps.ts'
-import { StageThreads, type TaskResult } from './stageThreads.ts'
+import { type HelperThreads, StageThreads, type TaskResult } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { findTakeable, type Verdict } from './takeable.ts'
 import { TakeOut, type ToTake } from './takeOut.ts'
-import { type ToMake, tasksOf } from './toMake.ts'
+import { makingTasks, stageTaskOf, type ToMake } from './toMake.ts'
 import type { StagedStep } from './transaction.ts'
 
 /** What staging works with. */
@@ -39,6 +39,7 @@ export interface StageInput {
   readonly comparer: Comparer
   /** How many threads stage. */
   readonly jobs: number
+  readonly helpers: HelperThreads
   /** Which displaced inodes keep their set-id bits. */
   readonly kept: KeptInodes
   /** Whether payloads are digested for the record. */
@@ -63,21 +64,17 @@ export interface Staged {
 export function stagePlan(input: StageInput, plan: Plan, area: StagingArea, journal: Journal): Staged {
   const records = new StagedRecords(input, plan)
   const threads = new StageThreads({ ...input, images: plan.packages.map(({ image }) => image) })
-  try {
-    const verdicts = findVerdicts({ ...input, threads, records }, plan)
-    const staging = new Staging({ ...input, threads, records }, plan, area)
-    staging.layOut(plan, verdicts)
-    const takeOut = new TakeOut(area, journal)
-    const declined = staging.take(takeOut)
-    staging.copy()
-    staging.link()
-    staging.finishDirectories()
-    takeOut.leave(plan, verdicts, declined)
-    const steps = [...staging.steps.all(), ...removalSteps(plan, area, input.kept)]
-    return { steps, recordedOf: (entries) => records.recordedOf(entries) }
-  } finally {
-    threads.end()
-  }
+  const verdicts = findVerdicts({ ...input, threads, records }, plan)
+  const staging = new Staging({ ...input, threads, records }, plan, area)
+  staging.layOut(plan, verdicts)
+  const takeOut = new TakeOut(area, journal)
+  const declined = staging.take(takeOut)
+  staging.copy()
+  staging.link()
+  staging.finishDirectories()
+  takeOut.leave(plan, verdicts, declined)
+  const steps = [...staging.steps.all(), ...removalSteps(plan, area, input.kept)]
+  return { steps, recordedOf: (entries) => records.recordedOf(entries) }
 }
 
 interface StagingInput extends StageInput {
@@ -216,10 +213,8 @@ class Staging {
   }
 
   #copyAll(all: readonly ToMake[]): void {
-    const { tasks, owners } = tasksOf(all, this.#input)
-    this.#input.threads.run(tasks, (index, result) => {
-      const toMake = owners[index] as ToMake
-      if (tasks[index]?.kind === 'copy') this.#takeResult(toMake, result)
+    this.#input.threads.run(makingTasks(all, this.#input), stageTaskOf, ({ toMake, kind }, result) => {
+      if (kind === 'copy') this.#takeResult(toMake, result)
       else if (result.digest !== undefined) this.#input.records.addDigest(toMake.number, result.digest)
     })
   }

@@ -91,6 +91,7 @@ export class StageRunner {
   #factsOf(task: StageTask): TaskFacts | undefined {
     if (task.kind === 'copy') return this.#copy(task)
     if (task.kind === 'inspect') return this.#inspect(task)
+    if (task.kind === 'compare') return this.#compare(task)
     const source = this.#source(task)
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
     withDescriptor(this.#kernel, this.#kernel.openat(source.directory, source.name, flags), (fd) => {
@@ -132,6 +133,15 @@ export class StageRunner {
       ...(finalFlags === undefined ? {} : { finalFlags }),
       ...(identifies ? { identity: identityOf(this.#kernel, place.directory, place.name) ?? '' } : {}),
     }
+  }
+
+  #compare(task: StageTask): TaskFacts | undefined {
+    const target = { directory: this.#input.rootDirectory(task.stagedDirectory), name: task.stagedName }
+    const live = this.#kernel.findat(target.directory, target.name)
+    if (live === undefined) return { comparison: { live: 'different' } } // it has gone since
+    const { sha256, ...comparison } = this.#input.comparer.compare(task.stat, this.#source(task), target, live)
+    if (sha256 !== undefined) this.#digest.value = Buffer.from(sha256, 'hex')
+    return comparison.live === 'same' && comparison.xattrs?.length === 0 ? undefined : { comparison }
   }
 
   #inheritanceOf(directory: Name): Inheritance {

@@ -2,16 +2,18 @@
 // buffers, and their results with them.
 
 import type { Loss } from '../movefile/index.ts'
-import type { FileType, Name, Stat } from '../sys/index.ts'
+import { type Name, packStat, type Stat, statWords, unpackStat } from '../sys/index.ts'
 import type { CopyTotals } from './copyTotals.ts'
 import type { Xattrs } from './entry.ts'
+import type { Comparison } from './live.ts'
 
 /**
  * copy     an object is staged, its payload digested on the way
  * digest   the payload of a large file is digested, while another thread copies it
  * inspect  an object that may be taken out of its image is looked at, and digested, where it is
+ * compare  a file of the image is compared with the live one that has its name
  */
-export type TaskKind = 'copy' | 'digest' | 'inspect'
+export type TaskKind = 'copy' | 'digest' | 'inspect' | 'compare'
 
 /** One task. */
 export interface StageTask {
@@ -21,7 +23,7 @@ export interface StageTask {
   /** The name in the image. */
   readonly directory: Name
   readonly name: Name
-  /** Where it is staged, from the root; '' for what is not staged. */
+  /** Where it is staged, or what it is compared with, from the root; '' for what is neither. */
   readonly stagedDirectory: Name
   readonly stagedName: Name
   /** The image's object, as the plan saw it. */
@@ -45,6 +47,8 @@ export interface TaskFacts {
   readonly lost?: readonly Loss[]
   /** Of an inspection: a rename would leave another object than a copy is. */
   readonly differsFromCopy?: boolean
+  /** Of a comparison, but for the digest: of two that are the same, without attributes, nothing is to be told. */
+  readonly comparison?: Omit<Comparison, 'sha256'>
 }
 
 /** What one thread has to tell of its tasks. */
@@ -53,21 +57,34 @@ export interface TasksReport {
   readonly facts: readonly (readonly [task: number, facts: TaskFacts])[]
 }
 
-const kinds: readonly TaskKind[] = ['copy', 'digest', 'inspect']
-const types: readonly FileType[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block']
-const numbersPerTask = 16
-const timesPerTask = 4
+const kinds: readonly TaskKind[] = ['copy', 'digest', 'inspect', 'compare']
+/** A task's row: its kind, flags and image, then where each of its four names begins and ends in the text. */
+const row = {
+  kind: 0,
+  flags: 1,
+  image: 2,
+  directory: 3,
+  stagedDirectory: 5,
+  name: 7,
+  stagedName: 9,
+  numbers: 11,
+} as const
+const flag = { private: 1, digests: 2, identifies: 4 } as const
 const digestBytes = 32
-/** A batch is what a thread takes at once: so many tasks, or so many bytes, whichever is less. */
+/**
+ * A batch is what a thread takes at once: at least so many tasks, or so many bytes. It ends where a directory ends, unless
+ * that is large: two threads that make files in one directory mostly wait for its lock.
+ */
 const batchTasks = 32
+const largestBatch = 512
 const batchBytes = 4 * 1024 * 1024
 
 /** Tasks and the room for their results, in memory that threads share. */
 export interface SharedTasks {
-  /** Directories and names, each ended by a NUL. */
-  readonly text: string
-  readonly numbers: SharedArrayBuffer
-  readonly times: SharedArrayBuffer
+  readonly rows: SharedArrayBuffer
+  /** The names' bytes. */
+  readonly text: SharedArrayBuffer
+  readonly stats: SharedArrayBuffer
   /** Where each batch ends. */
   readonly batches: SharedArrayBuffer
   readonly digests: SharedArrayBuffer
@@ -77,103 +94,139 @@ export interface SharedTasks {
   readonly control: SharedArrayBuffer
 }
 
-/** Packs tasks for threads. */
-export function packTasks(tasks: readonly StageTask[]): SharedTasks {
+/** Packs tasks for threads; each is asked for once. */
+export function packTasks(count: number, taskAt: (index: number) => StageTask): SharedTasks {
   const shared = {
-    numbers: new SharedArrayBuffer(8 * numbersPerTask * tasks.length),
-    times: new SharedArrayBuffer(8 * timesPerTask * tasks.length),
-    digests: new SharedArrayBuffer(digestBytes * tasks.length),
-    done: new SharedArrayBuffer(tasks.length),
+    rows: new SharedArrayBuffer(4 * row.numbers * count),
+    stats: new SharedArrayBuffer(4 * statWords * count),
+    digests: new SharedArrayBuffer(digestBytes * count),
+    done: new SharedArrayBuffer(count),
     control: new SharedArrayBuffer(8),
   }
-  const [numbers, times] = [new Float64Array(shared.numbers), new BigInt64Array(shared.times)]
+  const [rows, stats] = [new Uint32Array(shared.rows), new Uint32Array(shared.stats)]
   const texts = new Texts()
-  tasks.forEach((task, index) => {
-    const { stat } = task
-    numbers.set(
-      [
-        kinds.indexOf(task.kind),
-        (task.isPrivate ? 1 : 0) | (task.digests ? 2 : 0) | (task.identifies ? 4 : 0),
-        task.image,
-        texts.directory(task.directory),
-        texts.directory(task.stagedDirectory),
-        texts.add(task.name),
-        task.stagedName === task.name ? -1 : texts.add(task.stagedName),
-        types.indexOf(stat.type),
-        stat.mode,
-        stat.uid,
-        stat.gid,
-        stat.nlink,
-        stat.size,
-        stat.blocks,
-        stat.dev,
-        stat.attributes,
-      ],
-      index * numbersPerTask,
-    )
-    times.set([stat.ino, stat.atimeNs, stat.mtimeNs, stat.ctimeNs], index * timesPerTask)
-  })
-  return { ...shared, text: texts.joined(), batches: batchesOf(tasks) }
+  const batches = new Batches()
+  for (let index = 0; index < count; index++) {
+    const task = taskAt(index)
+    const start = index * row.numbers
+    rows[start + row.kind] = kinds.indexOf(task.kind)
+    rows[start + row.flags] = flagsOf(task)
+    rows[start + row.image] = task.image
+    texts.put(rows, start + row.directory, texts.directory(task.directory))
+    texts.put(rows, start + row.stagedDirectory, texts.directory(task.stagedDirectory))
+    const name = texts.add(task.name)
+    texts.put(rows, start + row.name, name)
+    texts.put(rows, start + row.stagedName, task.stagedName === task.name ? name : texts.add(task.stagedName))
+    packStat(task.stat, stats, index * statWords)
+    batches.add(index, task)
+  }
+  return { ...shared, text: texts.shared(), batches: batches.shared(count) }
 }
 
-function batchesOf(tasks: readonly StageTask[]): SharedArrayBuffer {
-  const ends: number[] = []
-  let [count, bytes] = [0, 0]
-  tasks.forEach(({ stat }, index) => {
-    if (count > 0 && (count >= batchTasks || bytes + stat.size > batchBytes)) {
-      ends.push(index)
-      count = 0
-      bytes = 0
+function flagsOf({ isPrivate, digests, identifies }: StageTask): number {
+  return (isPrivate ? flag.private : 0) | (digests ? flag.digests : 0) | (identifies ? flag.identifies : 0)
+}
+
+/** Divides tasks among batches, as they come. */
+class Batches {
+  readonly #ends: number[] = []
+  #directory: Name = ''
+  #tasks = 0
+  #bytes = 0
+
+  add(index: number, { stagedDirectory, stat: { size } }: StageTask): void {
+    if (this.#tasks > 0 && this.#isFull(stagedDirectory, size)) {
+      this.#ends.push(index)
+      this.#tasks = 0
+      this.#bytes = 0
     }
-    count++
-    bytes += stat.size
-  })
-  if (count > 0) ends.push(tasks.length)
-  const shared = new SharedArrayBuffer(4 * ends.length)
-  new Int32Array(shared).set(ends)
-  return shared
-}
-
-/** Names in one string; a directory that comes again and again is there once. */
-class Texts {
-  readonly #texts: Name[] = []
-  readonly #directories = new Map<Name, number>()
-
-  add(text: Name): number {
-    return this.#texts.push(text) - 1
+    this.#directory = stagedDirectory
+    this.#tasks++
+    this.#bytes += size
   }
 
-  directory(name: Name): number {
+  #isFull(directory: Name, size: number): boolean {
+    if (this.#bytes + size > batchBytes || this.#tasks >= largestBatch) return true
+    return this.#tasks >= batchTasks && directory !== this.#directory
+  }
+
+  shared(count: number): SharedArrayBuffer {
+    if (this.#tasks > 0) this.#ends.push(count)
+    const shared = new SharedArrayBuffer(4 * this.#ends.length)
+    new Int32Array(shared).set(this.#ends)
+    return shared
+  }
+}
+
+/** Where a name is in the text. */
+interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** Names one behind the other; a directory that comes again and again is there once. */
+class Texts {
+  #bytes = Buffer.allocUnsafe(1 << 16)
+  #length = 0
+  readonly #directories = new Map<Name, Span>()
+
+  add(text: Name): Span {
+    const start = this.#length
+    const end = start + text.length
+    if (end > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(end, 2 * this.#bytes.length))
+      this.#bytes.copy(grown, 0, 0, start)
+      this.#bytes = grown
+    }
+    this.#bytes.write(text, start, 'latin1')
+    this.#length = end
+    return { start, end }
+  }
+
+  directory(name: Name): Span {
     const known = this.#directories.get(name)
     if (known !== undefined) return known
-    const index = this.add(name)
-    this.#directories.set(name, index)
-    return index
+    const added = this.add(name)
+    this.#directories.set(name, added)
+    return added
   }
 
-  joined(): string {
-    return this.#texts.join('\0')
+  put(rows: Uint32Array, at: number, { start, end }: Span): void {
+    rows[at] = start
+    rows[at + 1] = end
+  }
+
+  shared(): SharedArrayBuffer {
+    const shared = new SharedArrayBuffer(this.#length)
+    this.#bytes.copy(Buffer.from(shared), 0, 0, this.#length)
+    return shared
   }
 }
 
 /** Packed tasks as a thread sees them. */
 export class TaskTable {
-  readonly #texts: readonly Name[]
-  readonly #numbers: Float64Array
-  readonly #times: BigInt64Array
+  readonly #rows: Uint32Array
+  readonly #text: Buffer
+  readonly #stats: Uint32Array
   readonly #batches: Int32Array
   readonly #digests: Buffer
   readonly #done: Uint8Array
   readonly #control: Int32Array
+  /** Directories by where they are in the text: task after task lies in the same two. */
+  readonly #directories = new Map<number, Name>()
 
   constructor(shared: SharedTasks) {
-    this.#texts = shared.text.split('\0')
-    this.#numbers = new Float64Array(shared.numbers)
-    this.#times = new BigInt64Array(shared.times)
+    this.#rows = new Uint32Array(shared.rows)
+    this.#text = Buffer.from(shared.text)
+    this.#stats = new Uint32Array(shared.stats)
     this.#batches = new Int32Array(shared.batches)
     this.#digests = Buffer.from(shared.digests)
     this.#done = new Uint8Array(shared.done)
     this.#control = new Int32Array(shared.control)
+  }
+
+  get count(): number {
+    return this.#done.length
   }
 
   /** Takes the next batch that no thread has; undefined when there is none, or some thread has failed. */
@@ -194,45 +247,48 @@ export class TaskTable {
   }
 
   task(index: number): StageTask {
-    const at = index * numbersPerTask
-    const number = (field: number) => this.#numbers[at + field] as number
-    const text = (field: number) => this.#texts[number(field)] as Name
-    const flags = number(1)
-    const name = text(5)
+    const flags = this.#number(index, row.flags)
     return {
-      kind: kinds[number(0)] as TaskKind,
-      image: number(2),
-      directory: text(3),
-      name,
-      stagedDirectory: text(4),
-      stagedName: number(6) < 0 ? name : text(6),
-      isPrivate: (flags & 1) !== 0,
-      digests: (flags & 2) !== 0,
-      identifies: (flags & 4) !== 0,
-      stat: this.#stat(number, index * timesPerTask),
+      kind: this.kindOf(index),
+      image: this.#number(index, row.image),
+      directory: this.#directory(index, row.directory),
+      name: this.#name(index, row.name),
+      stagedDirectory: this.#directory(index, row.stagedDirectory),
+      stagedName: this.#name(index, row.stagedName),
+      isPrivate: (flags & flag.private) !== 0,
+      digests: (flags & flag.digests) !== 0,
+      identifies: (flags & flag.identifies) !== 0,
+      stat: unpackStat(this.#stats, index * statWords),
     }
   }
 
-  #stat(number: (field: number) => number, at: number): Stat {
-    const time = (field: number) => this.#times[at + field] as bigint
-    return {
-      type: types[number(7)] as FileType,
-      mode: number(8),
-      uid: number(9),
-      gid: number(10),
-      nlink: number(11),
-      size: number(12),
-      blocks: number(13),
-      dev: number(14),
-      attributes: number(15),
-      blockSize: 0,
-      rdev: noDevice,
-      ino: time(0),
-      atimeNs: time(1),
-      mtimeNs: time(2),
-      ctimeNs: time(3),
-      btimeNs: undefined,
-    }
+  kindOf(index: number): TaskKind {
+    return kinds[this.#number(index, row.kind)] as TaskKind
+  }
+
+  /** Bytes of a task's regular file; 0 of other objects. */
+  sizeOf(index: number): number {
+    const { type, size } = unpackStat(this.#stats, index * statWords)
+    return type === 'file' ? size : 0
+  }
+
+  #number(index: number, field: number): number {
+    return this.#rows[index * row.numbers + field] as number
+  }
+
+  #name(index: number, field: number): Name {
+    return this.#text.toString('latin1', this.#number(index, field), this.#number(index, field + 1))
+  }
+
+  #directory(index: number, field: number): Name {
+    const start = this.#number(index, field)
+    const end = this.#number(index, field + 1)
+    if (start === end) return ''
+    const known = this.#directories.get(start)
+    if (known !== undefined) return known
+    const name = this.#text.toString('latin1', start, end)
+    this.#directories.set(start, name)
+    return name
   }
 
   finish(index: number, digest: Uint8Array | undefined): void {
@@ -249,5 +305,3 @@ export class TaskTable {
     return this.#done[index] === 2 ? this.#digests.subarray(index * digestBytes, (index + 1) * digestBytes) : undefined
   }
 }
-
-const noDevice = { major: 0, minor: 0 }

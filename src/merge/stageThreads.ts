@@ -1,4 +1,4 @@
-// Does the tasks of staging in the engine's own thread, and in others where there is enough to do.
+// Does the tasks of planning and staging in the engine's own thread, and in others where there is enough to do.
 
 import { availableParallelism } from 'node:os'
 import { quietly } from '../movefile/index.ts'
@@ -9,7 +9,14 @@ import { InvalidArgumentError } from './errors.ts'
 import type { StageInput } from './stage.ts'
 import { StageRunner } from './stageRunner.ts'
 import type { ShareReport, StageShare } from './stageShare.ts'
-import { packTasks, type StageTask, type TaskFacts, type TasksReport, TaskTable } from './stageTask.ts'
+import {
+  packTasks,
+  type SharedTasks,
+  type StageTask,
+  type TaskFacts,
+  type TasksReport,
+  TaskTable,
+} from './stageTask.ts'
 import { threadErrors } from './threadErrors.ts'
 import type { TreeImage } from './treeImage.ts'
 
@@ -32,10 +39,46 @@ export function jobsOf(jobs: number = Math.min(mostJobs, availableParallelism())
   throw new InvalidArgumentError(`${jobs} is not a number of threads`)
 }
 
+/** Further threads, started when it is known that there will be enough to do: while the plan is made, mostly. */
+export class HelperThreads {
+  readonly #engine: EngineContext
+  readonly #jobs: number
+  #shares: EngineShares | undefined
+  #expected = 0
+
+  /** @param jobs  how many threads there shall be, the engine's own among them */
+  constructor(engine: EngineContext, jobs: number) {
+    this.#engine = engine
+    this.#jobs = jobs
+  }
+
+  /** One more task will come. */
+  expectTask(): void {
+    if (++this.#expected === worthThreads.tasks) this.start()
+  }
+
+  /** The threads, as far as there may be any. */
+  start(): EngineShares | undefined {
+    if (!this.#engine.hasThread || this.#jobs < 2) return undefined
+    const work = { name: 'stageShare', cancel: this.#engine.cancel, errors: threadErrors }
+    this.#shares ??= new EngineShares(work, this.#jobs - 1)
+    return this.#shares
+  }
+
+  /** Those that were started. */
+  get started(): EngineShares | undefined {
+    return this.#shares
+  }
+
+  end(): void {
+    this.#shares?.end()
+  }
+}
+
 /** What the threads work with. */
 export interface ThreadsInput extends Pick<StageInput, 'root' | 'mover' | 'comparer' | 'totals' | 'onEntry'> {
   readonly engine: EngineContext
-  readonly jobs: number
+  readonly helpers: HelperThreads
   readonly images: readonly TreeImage[]
 }
 
@@ -43,7 +86,6 @@ export interface ThreadsInput extends Pick<StageInput, 'root' | 'mover' | 'compa
 export class StageThreads {
   readonly #input: ThreadsInput
   readonly #runner: StageRunner
-  #shares: EngineShares | undefined
 
   constructor(input: ThreadsInput) {
     const { engine, images, root } = input
@@ -57,35 +99,35 @@ export class StageThreads {
     })
   }
 
+  /** One more task will come. */
+  expectTask(): void {
+    this.#input.helpers.expectTask()
+  }
+
+  /** Whether other threads are there. */
+  get haveHelp(): boolean {
+    return this.#input.helpers.started !== undefined
+  }
+
   /**
-   * Does tasks, in no particular order.
+   * Does tasks, in no particular order: one for each of `all`, made when it is needed.
    *
-   * @param onResult  told of each, in their order, with its place among them; the digest is valid during the call
+   * @param onResult  told of each, in their order; the digest is valid during the call
    * @throws the first error of any thread; no thread works any more then
    */
-  run(tasks: readonly StageTask[], onResult: (index: number, result: TaskResult) => void): void {
-    if (this.#isWorthThreads(tasks)) this.#start()
-    for (let start = 0; start < tasks.length; start += tasksAtOnce) {
-      this.#runSome(tasks.slice(start, start + tasksAtOnce), (index, result) => onResult(start + index, result))
+  run<T>(all: readonly T[], taskOf: (one: T) => StageTask, onResult: (one: T, result: TaskResult) => void): void {
+    for (let start = 0; start < all.length; start += tasksAtOnce) {
+      const some = all.slice(start, start + tasksAtOnce)
+      this.#runSome(
+        packTasks(some.length, (index) => taskOf(some[index] as T)),
+        (index, result) => onResult(some[index] as T, result),
+      )
     }
   }
 
-  #isWorthThreads(tasks: readonly StageTask[]): boolean {
-    const { engine, jobs } = this.#input
-    if (!engine.hasThread || jobs < 2 || tasks.length < 2) return false
-    if (tasks.length >= worthThreads.tasks) return true
-    return tasks.reduce((sum, { stat }) => sum + stat.size, 0) >= worthThreads.bytes
-  }
-
-  #start(): void {
-    const { engine, jobs } = this.#input
-    const work = { name: 'stageShare', cancel: engine.cancel, errors: threadErrors }
-    this.#shares ??= new EngineShares(work, jobs - 1)
-  }
-
-  #runSome(tasks: readonly StageTask[], onResult: (index: number, result: TaskResult) => void): void {
-    const shared = packTasks(tasks)
+  #runSome(shared: SharedTasks, onResult: (index: number, result: TaskResult) => void): void {
     const table = new TaskTable(shared)
+    const helpers = this.#input.helpers.started ?? (isWorthThreads(table) ? this.#input.helpers.start() : undefined)
     const { engine, images, mover, root } = this.#input
     const share: StageShare = {
       tasks: shared,
@@ -94,56 +136,56 @@ export class StageThreads {
       metadata: mover.policy.options,
       isObserved: engine.tellCopy !== undefined,
     }
-    this.#shares?.begin(share)
-    const progress = new DoneTasks(table, tasks, this.#input.onEntry)
-    const reports = this.#reports(table, () => progress.tell())
+    helpers?.begin(share)
+    const progress = new DoneTasks(table, this.#input.onEntry)
+    const reports = this.#reports(table, helpers, () => progress.tell())
     progress.tell()
     const facts = new Map<number, TaskFacts>()
     for (const report of reports) {
       addTotals(this.#input.totals, report.totals)
       for (const [index, found] of report.facts) facts.set(index, found)
     }
-    for (const index of tasks.keys()) onResult(index, { digest: table.digestOf(index), facts: facts.get(index) })
+    for (let index = 0; index < table.count; index++)
+      onResult(index, { digest: table.digestOf(index), facts: facts.get(index) })
   }
 
   /** Of this thread and of those that help it. Whichever fails first: the others end too before that is told. */
-  #reports(table: TaskTable, tell: () => void): TasksReport[] {
+  #reports(table: TaskTable, helpers: EngineShares | undefined, tell: () => void): TasksReport[] {
     let own: TasksReport
     try {
       own = this.#runner.run(table, tell)
     } catch (error) {
-      quietly(() => this.#shares?.finish(() => {}))
+      quietly(() => helpers?.finish(() => {}))
       throw error
     }
-    const others = this.#shares?.finish<ShareReport>(tell) ?? []
+    const others = helpers?.finish<ShareReport>(tell) ?? []
     for (const { copies } of others) for (const [name, copy] of copies) this.#input.engine.tellCopy?.(name, copy)
     return [own, ...others]
   }
+}
 
-  /** Ends the other threads. */
-  end(): void {
-    this.#shares?.end()
-  }
+function isWorthThreads(table: TaskTable): boolean {
+  if (table.count < 2) return false
+  let bytes = 0
+  for (let index = 0; index < table.count; index++) bytes += table.sizeOf(index)
+  return table.count >= worthThreads.tasks || bytes >= worthThreads.bytes
 }
 
 /** Tells progress of what any thread has done. */
 class DoneTasks {
   readonly #table: TaskTable
-  readonly #tasks: readonly StageTask[]
   readonly #onEntry: (bytes: number) => void
   /** All tasks before this one are told. */
   #next = 0
 
-  constructor(table: TaskTable, tasks: readonly StageTask[], onEntry: (bytes: number) => void) {
+  constructor(table: TaskTable, onEntry: (bytes: number) => void) {
     this.#table = table
-    this.#tasks = tasks
     this.#onEntry = onEntry
   }
 
   tell(): void {
-    for (; this.#next < this.#tasks.length && this.#table.isDone(this.#next); this.#next++) {
-      const task = this.#tasks[this.#next] as StageTask
-      if (task.kind === 'copy') this.#onEntry(task.stat.type === 'file' ? task.stat.size : 0)
+    for (; this.#next < this.#table.count && this.#table.isDone(this.#next); this.#next++) {
+      if (this.#table.kindOf(this.#next) === 'copy') this.#onEntry(this.#table.sizeOf(this.#next))
     }
   }
 }

@@ -97,29 +97,33 @@ class TakeableFinder {
   /** Which objects would be the same after a rename as copied; what was found on the way is recorded. */
   #inspect(): boolean[] {
     const { threads, records } = this.#input
-    const [plain, places]: [number[], number[]] = [[], []]
-    const tasks: StageTask[] = []
-    this.#entries.forEach((planned, place) => {
-      if (!placing.has(planned.fate) || !this.#isMovable(planned)) return
-      if (this.#isKnown(planned)) plain.push(place)
-      else {
-        places.push(place)
-        tasks.push(this.#taskOf(planned))
-      }
+    const entryAt = (place: number) => this.#entries[place] as PlannedEntry
+    const places = [...this.#entries.keys()].filter((place) => {
+      const planned = entryAt(place)
+      return placing.has(planned.fate) && this.#isMovable(planned)
     })
     const mayGo = this.#entries.map(() => false)
     const add = (place: number, result: TaskResult) => {
-      const { entry, from } = this.#entries[place] as PlannedEntry
+      const planned = entryAt(place)
+      const { entry, from } = planned
       const number = this.#numbers.first + place
       mayGo[place] = true
-      records.addStaged(number, this.#entries[place] as PlannedEntry, result)
+      records.addStaged(number, planned, result)
       const known = entry.type === 'file' && this.#input.digests ? from.image.digestOf(entry.name) : undefined
       if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
     }
-    for (const place of plain) add(place, { digest: undefined, facts: undefined })
-    threads.run(tasks, (index, result) => {
-      if (!result.facts?.differsFromCopy) add(places[index] as number, result)
+    const unknown = places.filter((place) => {
+      const isKnown = this.#isKnown(entryAt(place))
+      if (isKnown) add(place, { digest: undefined, facts: undefined })
+      return !isKnown
     })
+    threads.run(
+      unknown,
+      (place) => this.#taskOf(entryAt(place)),
+      (place, result) => {
+        if (!result.facts?.differsFromCopy) add(place, result)
+      },
+    )
     return mayGo
   }
 

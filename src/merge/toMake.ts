@@ -18,38 +18,41 @@ export interface ToMake {
 /** The digest of a file from this size on is a task of its own, for another thread than that which copies it. */
 const largeFile = 8 * 1024 * 1024
 
-/** The tasks that copy objects, each with the object that it is for. */
-export function tasksOf(
+/** Staging an object: all of it, or the digest of its payload alone, while another thread copies that. */
+export interface MakingTask {
+  readonly toMake: ToMake
+  readonly kind: 'copy' | 'digest'
+  readonly digests: boolean
+}
+
+/** The tasks that stage objects; large files are digested by a task of their own. */
+export function makingTasks(
   all: readonly ToMake[],
   { digests, jobs }: { readonly digests: boolean; readonly jobs: number },
-): { readonly tasks: readonly StageTask[]; readonly owners: readonly ToMake[] } {
-  const tasks: StageTask[] = []
-  const owners: ToMake[] = []
-  for (const toMake of all) {
+): MakingTask[] {
+  return all.flatMap((toMake) => {
     const { entry, from } = toMake.planned
     const isDigested = digests && entry.type === 'file' && from.image.digestOf(entry.name) === undefined
     const isApart = isDigested && jobs > 1 && entry.size >= largeFile
-    tasks.push(copyTask(toMake, isDigested && !isApart))
-    owners.push(toMake)
-    if (!isApart) continue
-    tasks.push({ ...copyTask(toMake, true), kind: 'digest', stagedDirectory: '', stagedName: '' })
-    owners.push(toMake)
-  }
-  return { tasks, owners }
+    const copy: MakingTask = { toMake, kind: 'copy', digests: isDigested && !isApart }
+    return isApart ? [copy, { toMake, kind: 'digest', digests: true }] : copy
+  })
 }
 
-function copyTask({ planned, image, stagedName }: ToMake, isDigested: boolean): StageTask {
+/** A making task for threads. */
+export function stageTaskOf({ toMake, kind, digests }: MakingTask): StageTask {
+  const { planned, image, stagedName } = toMake
   const { entry, isInNewDirectory } = planned
   return {
-    kind: 'copy',
+    kind,
     image,
     directory: parentName(entry.name),
     name: baseName(entry.name),
-    stagedDirectory: parentName(stagedName),
-    stagedName: baseName(stagedName),
+    stagedDirectory: kind === 'digest' ? '' : parentName(stagedName),
+    stagedName: kind === 'digest' ? '' : baseName(stagedName),
     stat: entry.stat,
     isPrivate: isInNewDirectory,
-    digests: isDigested,
+    digests,
     identifies: !isInNewDirectory,
   }
 }

@@ -32,109 +32,201 @@ export function fileTypeBits(type: FileType): number {
   return bitsOfType.get(type) as number
 }
 
+// Where the parts of struct statx are, by 32-bit words; those behind `words` are of no use here.
+const at = {
+  mask: 0,
+  blockSize: 1,
+  attributes: 2,
+  nlink: 4,
+  uid: 5,
+  gid: 6,
+  mode: 7,
+  ino: 8,
+  size: 10,
+  blocks: 12,
+  accessed: 16,
+  born: 20,
+  changed: 24,
+  modified: 28,
+  rdev: 32,
+  dev: 34,
+  words: 36,
+} as const
+/** Structs that lie in one piece of memory. */
+const structsAtOnce = 128
+
 /**
- * One struct statx. Its bigints are made when they are asked for: of most objects nobody asks for all four times, and
- * making them was a third of what a look at an object cost.
+ * One struct statx, as it stands in memory; its parts are made when they are asked for.
+ *
+ * A merge keeps one for each entry: as an object with a field for each part it took twice the room, and most of what
+ * the garbage collector had to move.
  */
 class InodeStat implements Stat {
-  readonly type: FileType
-  readonly mode: number
-  readonly nlink: number
-  readonly uid: number
-  readonly gid: number
-  readonly size: number
-  readonly blocks: number
-  readonly blockSize: number
-  readonly attributes: number
-  readonly dev: number
-  readonly rdev: Device
-  // As they stand in memory: halves of the inode number, seconds (signed) and nanoseconds.
-  protected readonly inoLow: number
-  protected readonly inoHigh: number
-  protected readonly accessed: number
-  protected readonly accessedPart: number
-  protected readonly born: number | undefined
-  protected readonly bornPart: number
-  protected readonly changed: number
-  protected readonly changedPart: number
-  protected readonly modified: number
-  protected readonly modifiedPart: number
+  readonly #words: Uint32Array
+  readonly #start: number
 
-  /** Indices are byte offsets divided by four. */
-  constructor(words: Uint32Array) {
-    const modeBits = at(words, 7) & 0xffff
-    this.type = fileTypeOf(modeBits) ?? 'file'
-    this.mode = modeBits & 0o7777
-    this.nlink = at(words, 4)
-    this.uid = at(words, 5)
-    this.gid = at(words, 6)
-    this.size = exactNumber(at(words, 10), at(words, 11))
-    this.blocks = exactNumber(at(words, 12), at(words, 13))
-    this.blockSize = at(words, 1)
-    this.attributes = at(words, 2)
-    this.dev = at(words, 34) * 2 ** 32 + at(words, 35)
-    const [major, minor] = [at(words, 32), at(words, 33)]
-    this.rdev = major === 0 && minor === 0 ? noDevice : { major, minor }
-    this.inoLow = at(words, 8)
-    this.inoHigh = at(words, 9)
-    this.accessed = secondsAt(words, 16)
-    this.accessedPart = at(words, 18)
-    this.born = (at(words, 0) & STATX_BTIME) === 0 ? undefined : secondsAt(words, 20)
-    this.bornPart = at(words, 22)
-    this.changed = secondsAt(words, 24)
-    this.changedPart = at(words, 26)
-    this.modified = secondsAt(words, 28)
-    this.modifiedPart = at(words, 30)
+  constructor(words: Uint32Array, start: number) {
+    this.#words = words
+    this.#start = start
+  }
+
+  /** Whether a stat is one of these; then its words are copied. */
+  static pack(stat: Stat, words: Uint32Array, start: number): boolean {
+    if (!(#words in stat)) return false
+    for (let index = 0; index < at.words; index++) words[start + index] = stat.#word(index)
+    return true
+  }
+
+  #word(index: number): number {
+    return this.#words[this.#start + index] as number
+  }
+
+  get type(): FileType {
+    return fileTypeOf(this.#word(at.mode)) ?? 'file'
+  }
+
+  get mode(): number {
+    return this.#word(at.mode) & 0o7777
+  }
+
+  get nlink(): number {
+    return this.#word(at.nlink)
+  }
+
+  get uid(): number {
+    return this.#word(at.uid)
+  }
+
+  get gid(): number {
+    return this.#word(at.gid)
+  }
+
+  get size(): number {
+    return this.#exact(at.size)
+  }
+
+  get blocks(): number {
+    return this.#exact(at.blocks)
+  }
+
+  get blockSize(): number {
+    return this.#word(at.blockSize)
+  }
+
+  get attributes(): number {
+    return this.#word(at.attributes)
+  }
+
+  get dev(): number {
+    return this.#word(at.dev) * 2 ** 32 + this.#word(at.dev + 1)
+  }
+
+  get rdev(): Device {
+    return { major: this.#word(at.rdev), minor: this.#word(at.rdev + 1) }
   }
 
   get ino(): bigint {
-    return this.inoHigh === 0 ? BigInt(this.inoLow) : (BigInt(this.inoHigh) << 32n) | BigInt(this.inoLow)
+    const [low, high] = [this.#word(at.ino), this.#word(at.ino + 1)]
+    return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low)
   }
 
   get atimeNs(): bigint {
-    return nanoseconds(this.accessed, this.accessedPart)
+    return this.#time(at.accessed)
   }
 
   get btimeNs(): bigint | undefined {
-    return this.born === undefined ? undefined : nanoseconds(this.born, this.bornPart)
+    return (this.#word(at.mask) & STATX_BTIME) === 0 ? undefined : this.#time(at.born)
   }
 
   get ctimeNs(): bigint {
-    return nanoseconds(this.changed, this.changedPart)
+    return this.#time(at.changed)
   }
 
   get mtimeNs(): bigint {
-    return nanoseconds(this.modified, this.modifiedPart)
+    return this.#time(at.modified)
+  }
+
+  /** A struct statx_timestamp: signed seconds, of which the kernel has none that a number cannot hold, and nanoseconds. */
+  #time(index: number): bigint {
+    const seconds = (this.#word(index + 1) | 0) * 2 ** 32 + this.#word(index)
+    return BigInt(seconds) * 1_000_000_000n + BigInt(this.#word(index + 2))
+  }
+
+  #exact(index: number): number {
+    return this.#word(index + 1) * 2 ** 32 + this.#word(index)
   }
 }
 
-const noDevice: Device = { major: 0, minor: 0 }
+/** 32-bit words that a packed stat takes. */
+export const statWords: number = at.words
 
-/** Reads one struct statx. */
+/** Puts a stat into memory that threads share. */
+export function packStat(stat: Stat, words: Uint32Array, start: number): void {
+  if (!InodeStat.pack(stat, words, start)) packParts(stat, words, start)
+}
+
+/** A packed stat, read where it is: valid as long as that memory is not written again. */
+export function unpackStat(words: Uint32Array, start: number): Stat {
+  return new InodeStat(words, start)
+}
+
+/** Any stat, part by part. */
+function packParts(stat: Stat, words: Uint32Array, start: number): void {
+  const put = (index: number, value: number) => {
+    words[start + index] = value
+  }
+  const putLong = (index: number, value: bigint) => {
+    put(index, Number(BigInt.asUintN(32, value)))
+    put(index + 1, Number(BigInt.asUintN(32, value >> 32n)))
+  }
+  const putTime = (index: number, timeNs: bigint) => {
+    const nanoseconds = ((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+    putLong(index, (timeNs - nanoseconds) / 1_000_000_000n)
+    put(index + 2, Number(nanoseconds))
+  }
+  put(at.mask, stat.btimeNs === undefined ? statxMask & ~STATX_BTIME : statxMask)
+  put(at.blockSize, stat.blockSize)
+  put(at.attributes, stat.attributes)
+  put(at.nlink, stat.nlink)
+  put(at.uid, stat.uid)
+  put(at.gid, stat.gid)
+  put(at.mode, fileTypeBits(stat.type) | stat.mode)
+  putLong(at.ino, stat.ino)
+  putLong(at.size, BigInt(stat.size))
+  putLong(at.blocks, BigInt(stat.blocks))
+  putTime(at.accessed, stat.atimeNs)
+  putTime(at.born, stat.btimeNs ?? 0n)
+  putTime(at.changed, stat.ctimeNs)
+  putTime(at.modified, stat.mtimeNs)
+  put(at.rdev, stat.rdev.major)
+  put(at.rdev + 1, stat.rdev.minor)
+  put(at.dev, Math.floor(stat.dev / 2 ** 32))
+  put(at.dev + 1, stat.dev % 2 ** 32)
+}
+
+/** Memory for stats to come. */
+let room = new Uint32Array(0)
+let used = 0
+
+/** Reads one struct statx. @throws {SyscallError} EOVERFLOW for a size beyond 2^53, which no number could say exactly */
 export function decodeStatx(words: Uint32Array): Stat {
-  return new InodeStat(words)
+  if ((words[at.size + 1] as number) >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
+  if (used === room.length) {
+    room = new Uint32Array(structsAtOnce * at.words)
+    used = 0
+  }
+  const start = used
+  for (let index = 0; index < at.words; index++) room[start + index] = words[index] as number
+  used += at.words
+  return new InodeStat(room, start)
 }
 
 /** A stat with some parts of it replaced. Spreading one would lose what it makes when asked. */
 export function statWith(stat: Stat, changes: Partial<Stat>): Stat {
-  return Object.create(stat, Object.getOwnPropertyDescriptors(changes)) as Stat
+  const parts = Object.fromEntries(statParts.map((part) => [part, stat[part]]))
+  return { ...(parts as unknown as Stat), ...changes }
 }
 
-function at(words: Uint32Array, index: number): number {
-  return words[index] as number
-}
-
-/** The signed 64-bit seconds of struct statx_timestamp; the kernel has none that a number cannot hold. */
-function secondsAt(words: Uint32Array, index: number): number {
-  return (at(words, index + 1) | 0) * 2 ** 32 + at(words, index)
-}
-
-function nanoseconds(seconds: number, part: number): bigint {
-  return BigInt(seconds) * 1_000_000_000n + BigInt(part)
-}
-
-/** Two halves as one number; a size beyond 2^53 is refused rather than rounded. */
-function exactNumber(low: number, high: number): number {
-  if (high >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
-  return high * 2 ** 32 + low
-}
+const statParts = Object.keys(Object.getOwnPropertyDescriptors(InodeStat.prototype)).filter(
+  (part) => part !== 'constructor',
+) as (keyof Stat)[]

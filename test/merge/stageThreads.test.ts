@@ -151,7 +151,7 @@ describe('StageRunner', () => {
           identifies: false,
         }),
       )
-      const shared = packTasks(tasks)
+      const shared = packTasks(tasks.length, (index) => tasks[index] as StageTask)
       const runner = (own: Kernel) => {
         const mover = new Mover(own)
         const comparer = new Comparer(own, mover.policy)

@@ -72,11 +72,20 @@ export function configPlan(
     liveName,
     live,
   }))
-  const names = new Set(packages.flatMap(({ entries }) => entries.map(({ entry: { name } }) => name)))
-  const left = leftAfter(readLeft(input.state), settled.left, (name) => names.has(name))
+  const brings = namesIn(packages)
+  const left = leftAfter(readLeft(input.state), settled.left, (name) => brings().has(name))
   return {
     removals: [...settled.removals, ...renumbered],
     kept: [...found.kept, ...settled.kept],
     config: { saves: [...settler.saves, ...settled.saves], ...(left === undefined ? {} : { left }) },
+  }
+}
+
+/** The names of all entries, collected when they are first asked for: mostly nothing is left of earlier packages. */
+function namesIn(packages: readonly PlannedPackage[]): () => ReadonlySet<Name> {
+  let names: Set<Name> | undefined
+  return () => {
+    names ??= new Set(packages.flatMap(({ entries }) => entries.map(({ entry: { name } }) => name)))
+    return names
   }
 }
