@@ -7,8 +7,9 @@ import type { RecordedEntry } from './entry.ts'
 import { withGhosts } from './ghosts.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
+
 import { LostList, type LostOf } from './lostMetadata.ts'
-import { OtherRoots } from './mark.ts'
+
 import type { Merging } from './mergeEngine.ts'
 import type { MergeReport } from './options.ts'
 import { withoutNames } from './ownership.ts'
@@ -32,7 +33,6 @@ export function commitPlan(
   const { session, options, meter } = merging
   const { root, state } = session
   const packages = plan.packages.map(({ packageName }) => packageName)
-  if (options.intoOtherRoots !== true) new OtherRoots(root).refuse(directoriesOf(plan))
   const own = packages.map((name) => makeDirectories(root, state.packageDirectory(name)).name)
   const replaced = goneRecords(merging, packages)
   const others = [...replaced, ...plan.taken.keys()]

@@ -6,6 +6,7 @@ import { commitPlan } from './commitPlan.ts'
 import { checkExpressible } from './contents.ts'
 import { NotApprovedError } from './errors.ts'
 import { type ImageTree, withImages, withTrees } from './imageTrees.ts'
+import { OtherRoots } from './mark.ts'
 import { describePlan, type EncodedPlan, encodePlan } from './mergeReport.ts'
 import { findObstacles } from './obstacles.ts'
 import type { MergeOptions, MergeReport } from './options.ts'
@@ -16,6 +17,7 @@ import { makePlan, type PackageImage, type Plan } from './plan.ts'
 import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
+import { directoriesOf } from './removalSteps.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
 import { HelperThreads, jobsOf, StageThreads } from './stageThreads.ts'
@@ -98,6 +100,7 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
     },
   })
   if (options.contents === true) checkContents(plan, problems)
+  if (options.intoOtherRoots !== true) problems.attempt(() => new OtherRoots(session.root).refuse(directoriesOf(plan)))
   findObstacles(session, plan, problems)
   problems.raise(images.map(({ packageName }) => packageName))
   return plan

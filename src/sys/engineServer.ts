@@ -8,16 +8,18 @@ import type { EngineCall, EngineMessage } from './engineMessages.ts'
 import { answerShare, mayBegin } from './engineShares.ts'
 import { type EngineTable, loadEngine } from './engineTable.ts'
 import { engineContext } from './engineThread.ts'
+import { tellLoaded, type WorkerStart } from './engineWorker.ts'
 import type { Kernel } from './kernel.ts'
 import { openKernel } from './linux.ts'
 import { Question } from './question.ts'
 
 /** Serves the calls of the thread that started this one, by the engines of `table`. */
 export function serveEngines(table: EngineTable): void {
+  const start = workerData as WorkerStart
   const opening = openKernel()
-  opening.catch(() => {}) // every call awaits it, and answers with the error
+  opening.catch(() => {}).finally(() => tellLoaded(start)) // every call awaits it, and answers with the error
   // A call to it will say what is wrong with it.
-  if (typeof workerData === 'string') loadEngine(table, workerData).catch(() => {})
+  if (start.firstEngine !== undefined) loadEngine(table, start.firstEngine).catch(() => {})
   parentPort?.on('message', async (call: EngineCall) => {
     const message = await answer(table, opening, call)
     if (call.share === undefined) post(message)

@@ -8,7 +8,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } f
 import type { CancelFlag } from './cancel.ts'
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
 import type { EngineCall, EngineMessage } from './engineMessages.ts'
-import { engineWorker, startWorker } from './engineWorker.ts'
+import { engineWorker, startWorker, waitUntilLoaded } from './engineWorker.ts'
 
 /** States of a share, in shared memory. */
 const state = { waiting: 0, begun: 1, tooLate: 2 }
@@ -101,7 +101,10 @@ export class EngineShares {
 
   /** Ends the threads. */
   end(): void {
-    for (const { thread } of this.#shares) void thread.terminate()
+    for (const { thread } of this.#shares) {
+      waitUntilLoaded(thread)
+      void thread.terminate()
+    }
   }
 }
 

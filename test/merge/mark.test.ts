@@ -8,7 +8,7 @@ import { NestedRootError, StateMissingError } from '../../src/merge/errors.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { crashAt, declining } from '../support/kernelDoubles.ts'
-import { listPackages, mergeImages, recoverRootNow } from '../support/operations.ts'
+import { listPackages, mergeImages, planImages, recoverRootNow } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
 import { contextOf, mortal } from './scenarios.ts'
@@ -94,6 +94,7 @@ describe('the mark of a root', () => {
       writeTree(image, 'f /srv/inner/usr/other "1"')
       const options = { root: join(directory, 'root'), image, package: 'q' }
       await assert.rejects(mergeImages(contextOf(linuxKernel()), options), NestedRootError)
+      await assert.rejects(async () => planImages(contextOf(linuxKernel()), options), NestedRootError)
       assert.deepEqual(fs.readdirSync(join(inner, 'usr')), ['file'])
       await mergeImages(contextOf(linuxKernel()), { ...options, intoOtherRoots: true })
       assert.deepEqual(fs.readdirSync(join(inner, 'usr')), ['file', 'other'])
