@@ -77,7 +77,7 @@ function goneRecords({ session, options }: Merging, packages: readonly string[])
 
 /** Payload first; then the records of the new packages, of those that lose names, and of those that go. */
 function stageAll(
-  { engine, session, options, meter, written, helpers }: Merging,
+  { engine, session, options, meter, written, spareThreads }: Merging,
   plan: Plan,
   {
     area,
@@ -105,7 +105,7 @@ function stageAll(
     lost,
     engine,
     jobs: jobsOf(options.jobs),
-    helpers,
+    spareThreads,
   }
   const brought = new BroughtConfig(session, plan)
   const saves = stageSaves(session, area, plan.config.saves)

@@ -3,7 +3,7 @@
 import { baseName, joinName, type Name, parentName } from '../sys/index.ts'
 import type { Removal } from './obsolete.ts'
 import type { PackageImage } from './plan.ts'
-import type { Planning } from './planner.ts'
+import type { Planning } from './planning.ts'
 import type { Root } from './root.ts'
 
 /** What is remembered after a merge. */

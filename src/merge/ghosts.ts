@@ -5,7 +5,7 @@ import { claimOf, remedyOf } from './claims.ts'
 import type { RecordedEntry } from './entry.ts'
 import { UnsafeEntryError } from './errors.ts'
 import type { PackageImage } from './plan.ts'
-import type { Planning } from './planner.ts'
+import type { Planning } from './planning.ts'
 
 /**
  * Claims the ghosts of some images, all of whose entries are planned: another package's name, or one that another

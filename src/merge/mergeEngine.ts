@@ -20,7 +20,7 @@ import type { RecoveryReport } from './recover.ts'
 import { directoriesOf } from './removalSteps.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
-import { HelperThreads, jobsOf, StageThreads } from './stageThreads.ts'
+import { jobsOf, SpareThreads, StageThreads } from './stageThreads.ts'
 import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
@@ -49,7 +49,7 @@ export interface Merging {
   readonly meter: ProgressMeter
   /** Gets the names of the records that are written, for the owners index. */
   readonly written: WrittenNames
-  readonly helpers: HelperThreads
+  readonly spareThreads: SpareThreads
 }
 
 /** Opens everything, plans, and goes on with a plan that nothing speaks against. */
@@ -60,12 +60,12 @@ function planned<T>(
   use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
 ): T {
   const run = access === 'reading' ? reading : changing
-  const helpers = new HelperThreads(engine, access === 'reading' ? 1 : jobsOf(options.jobs))
+  const spareThreads = new SpareThreads(engine, access === 'reading' ? 1 : jobsOf(options.jobs))
   const inRoot = (trees: readonly ImageTree[]) =>
     run(engine, options, (session: Session, recovered?: RecoveryReport) =>
       withImages(session.kernel, trees, (images) =>
         withOwners(session.state, access, (owners, written) => {
-          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine), written, helpers }
+          const merging: Merging = { engine, session, options, meter: new ProgressMeter(engine), written, spareThreads }
           return use(merging, planMerge(merging, images, owners), recovered)
         }),
       ),
@@ -75,7 +75,7 @@ function planned<T>(
   } catch (error) {
     throw explained(error, toName(options.root))
   } finally {
-    helpers.end()
+    spareThreads.end()
   }
 }
 
@@ -106,9 +106,9 @@ function planMerge(merging: Merging, images: readonly PackageImage[], owners: Ow
   return plan
 }
 
-function planningThreads({ engine, session, helpers }: Merging, images: readonly PackageImage[]): StageThreads {
+function planningThreads({ engine, session, spareThreads }: Merging, images: readonly PackageImage[]): StageThreads {
   const nothing = { totals: { bytesByMethod: {}, holes: 0 }, onEntry: () => {} }
-  return new StageThreads({ ...session, ...nothing, engine, helpers, images: images.map(({ image }) => image) })
+  return new StageThreads({ ...session, ...nothing, engine, spareThreads, images: images.map(({ image }) => image) })
 }
 
 function checkContents(plan: Plan, problems: Problems): void {

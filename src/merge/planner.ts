@@ -3,51 +3,19 @@
 import type { Place } from '../movefile/index.ts'
 import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
-import { type Claims, claimOf, remedies, remedyOf } from './claims.ts'
+import { claimOf, remedies, remedyOf } from './claims.ts'
 import { isEditedByAdmin } from './config/edited.ts'
-import { isAside, type Settler } from './config/settle.ts'
+import { isAside } from './config/settle.ts'
 import { type Action, decide, type Situation } from './decide.ts'
-import type { RecordedEntry } from './entry.ts'
 import { EscapesRootError, UnsafeEntryError } from './errors.ts'
 import { LinkGroups } from './hardLinks.ts'
-import { type Comparer, type Comparison, hasMetadata } from './live.ts'
+import { type Comparison, hasMetadata } from './live.ts'
 import type { LookAhead } from './lookAhead.ts'
-import type { RecordedName } from './obsolete.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import { placeGroupsWhole } from './plannedGroups.ts'
 import { directoryBehind, isOwnLink } from './plannedLinks.ts'
-import type { PlannedNames } from './plannedNames.ts'
-import type { Problems } from './problems.ts'
-import type { Root } from './root.ts'
-import type { State } from './state.ts'
+import type { Planning } from './planning.ts'
 import type { TreeEntry } from './treeImage.ts'
-
-/** What a caller decides, and where. */
-export interface PlanningRules {
-  readonly root: Root
-  readonly state: State
-  readonly comparer: Comparer
-  /** Identical objects of several packages are owned together instead of refused. */
-  readonly shareIdentical: boolean
-  /** Objects of nobody are replaced and kept, instead of refused. */
-  readonly replaceUnowned: boolean
-  /** Whether a collision of this name is allowed: ownership then passes. */
-  readonly mayTake: (name: Name) => boolean
-  readonly beforeEntry: () => void
-}
-
-/** What the images of one call are planned with. */
-export interface Planning extends PlanningRules {
-  readonly claims: Claims
-  readonly names: PlannedNames
-  readonly problems: Problems
-  /** Of older versions and of packages that are replaced, by name. */
-  readonly recorded: ReadonlyMap<Name, RecordedName>
-  /** Directories that were made for the state, by live name. */
-  readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
-  /** Says how protected names are carried out. */
-  readonly settler: Settler
-}
 
 /** Where a directory of the image leads, and whether the plan makes it. */
 interface DirectoryTarget {

@@ -24,7 +24,7 @@ import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
 import { StagedRecords } from './stagedRecords.ts'
 import { StagedSteps } from './stagedSteps.ts'
-import { type HelperThreads, StageThreads, type TaskResult } from './stageThreads.ts'
+import { type SpareThreads, StageThreads, type TaskResult } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { findTakeable, type Verdict } from './takeable.ts'
 import { TakeOut, type ToTake } from './takeOut.ts'
@@ -39,7 +39,7 @@ export interface StageInput {
   readonly comparer: Comparer
   /** How many threads stage. */
   readonly jobs: number
-  readonly helpers: HelperThreads
+  readonly spareThreads: SpareThreads
   /** Which displaced inodes keep their set-id bits. */
   readonly kept: KeptInodes
   /** Whether payloads are digested for the record. */

@@ -2,7 +2,7 @@
 // buffers, and their results with them.
 
 import type { Loss } from '../movefile/index.ts'
-import { type Name, packStat, type Stat, statWords, unpackStat } from '../sys/index.ts'
+import { type Name, type Stat, statWords, unpackStat } from '../sys/index.ts'
 import type { CopyTotals } from './copyTotals.ts'
 import type { Xattrs } from './entry.ts'
 import type { Comparison } from './live.ts'
@@ -57,9 +57,10 @@ export interface TasksReport {
   readonly facts: readonly (readonly [task: number, facts: TaskFacts])[]
 }
 
-const kinds: readonly TaskKind[] = ['copy', 'digest', 'inspect', 'compare']
-/** A task's row: its kind, flags and image, then where each of its four names begins and ends in the text. */
-const row = {
+/** In the order of their numbers in packed tasks. */
+export const kinds: readonly TaskKind[] = ['copy', 'digest', 'inspect', 'compare']
+/** A task's row in packed tasks: its kind, flags and image, then where each of its four names begins and ends in the text. */
+export const row = {
   kind: 0,
   flags: 1,
   image: 2,
@@ -69,16 +70,10 @@ const row = {
   stagedName: 9,
   numbers: 11,
 } as const
-const flag = { private: 1, digests: 2, identifies: 4 } as const
-const digestBytes = 32
-/**
- * A batch is what a thread takes at once: at least so many tasks, or so many bytes. It ends where a directory ends, unless
- * that is large: two threads that make files in one directory mostly wait for its lock.
- */
-const batchTasks = 32
-const largestBatch = 512
-const batchBytes = 4 * 1024 * 1024
-
+/** Bits of a row's flags. */
+export const flag = { private: 1, digests: 2, identifies: 4 } as const
+/** Of a sha256. */
+export const digestBytes = 32
 /** Tasks and the room for their results, in memory that threads share. */
 export interface SharedTasks {
   readonly rows: SharedArrayBuffer
@@ -92,115 +87,6 @@ export interface SharedTasks {
   readonly done: SharedArrayBuffer
   /** The next batch, and whether some thread has failed. */
   readonly control: SharedArrayBuffer
-}
-
-/** Packs tasks for threads; each is asked for once. */
-export function packTasks(count: number, taskAt: (index: number) => StageTask): SharedTasks {
-  const shared = {
-    rows: new SharedArrayBuffer(4 * row.numbers * count),
-    stats: new SharedArrayBuffer(4 * statWords * count),
-    digests: new SharedArrayBuffer(digestBytes * count),
-    done: new SharedArrayBuffer(count),
-    control: new SharedArrayBuffer(8),
-  }
-  const [rows, stats] = [new Uint32Array(shared.rows), new Uint32Array(shared.stats)]
-  const texts = new Texts()
-  const batches = new Batches()
-  for (let index = 0; index < count; index++) {
-    const task = taskAt(index)
-    const start = index * row.numbers
-    rows[start + row.kind] = kinds.indexOf(task.kind)
-    rows[start + row.flags] = flagsOf(task)
-    rows[start + row.image] = task.image
-    texts.put(rows, start + row.directory, texts.directory(task.directory))
-    texts.put(rows, start + row.stagedDirectory, texts.directory(task.stagedDirectory))
-    const name = texts.add(task.name)
-    texts.put(rows, start + row.name, name)
-    texts.put(rows, start + row.stagedName, task.stagedName === task.name ? name : texts.add(task.stagedName))
-    packStat(task.stat, stats, index * statWords)
-    batches.add(index, task)
-  }
-  return { ...shared, text: texts.shared(), batches: batches.shared(count) }
-}
-
-function flagsOf({ isPrivate, digests, identifies }: StageTask): number {
-  return (isPrivate ? flag.private : 0) | (digests ? flag.digests : 0) | (identifies ? flag.identifies : 0)
-}
-
-/** Divides tasks among batches, as they come. */
-class Batches {
-  readonly #ends: number[] = []
-  #directory: Name = ''
-  #tasks = 0
-  #bytes = 0
-
-  add(index: number, { stagedDirectory, stat: { size } }: StageTask): void {
-    if (this.#tasks > 0 && this.#isFull(stagedDirectory, size)) {
-      this.#ends.push(index)
-      this.#tasks = 0
-      this.#bytes = 0
-    }
-    this.#directory = stagedDirectory
-    this.#tasks++
-    this.#bytes += size
-  }
-
-  #isFull(directory: Name, size: number): boolean {
-    if (this.#bytes + size > batchBytes || this.#tasks >= largestBatch) return true
-    return this.#tasks >= batchTasks && directory !== this.#directory
-  }
-
-  shared(count: number): SharedArrayBuffer {
-    if (this.#tasks > 0) this.#ends.push(count)
-    const shared = new SharedArrayBuffer(4 * this.#ends.length)
-    new Int32Array(shared).set(this.#ends)
-    return shared
-  }
-}
-
-/** Where a name is in the text. */
-interface Span {
-  readonly start: number
-  readonly end: number
-}
-
-/** Names one behind the other; a directory that comes again and again is there once. */
-class Texts {
-  #bytes = Buffer.allocUnsafe(1 << 16)
-  #length = 0
-  readonly #directories = new Map<Name, Span>()
-
-  add(text: Name): Span {
-    const start = this.#length
-    const end = start + text.length
-    if (end > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(end, 2 * this.#bytes.length))
-      this.#bytes.copy(grown, 0, 0, start)
-      this.#bytes = grown
-    }
-    this.#bytes.write(text, start, 'latin1')
-    this.#length = end
-    return { start, end }
-  }
-
-  directory(name: Name): Span {
-    const known = this.#directories.get(name)
-    if (known !== undefined) return known
-    const added = this.add(name)
-    this.#directories.set(name, added)
-    return added
-  }
-
-  put(rows: Uint32Array, at: number, { start, end }: Span): void {
-    rows[at] = start
-    rows[at + 1] = end
-  }
-
-  shared(): SharedArrayBuffer {
-    const shared = new SharedArrayBuffer(this.#length)
-    this.#bytes.copy(Buffer.from(shared), 0, 0, this.#length)
-    return shared
-  }
 }
 
 /** Packed tasks as a thread sees them. */

@@ -6,17 +6,11 @@ import type { EngineContext } from '../sys/engineThread.ts'
 import { EngineShares } from '../sys/index.ts'
 import { addBytes, type CopyTotals } from './copyTotals.ts'
 import { InvalidArgumentError } from './errors.ts'
+import { packTasks } from './packTasks.ts'
 import type { StageInput } from './stage.ts'
 import { StageRunner } from './stageRunner.ts'
 import type { ShareReport, StageShare } from './stageShare.ts'
-import {
-  packTasks,
-  type SharedTasks,
-  type StageTask,
-  type TaskFacts,
-  type TasksReport,
-  TaskTable,
-} from './stageTask.ts'
+import { type SharedTasks, type StageTask, type TaskFacts, type TasksReport, TaskTable } from './stageTask.ts'
 import { threadErrors } from './threadErrors.ts'
 import type { TreeImage } from './treeImage.ts'
 
@@ -40,7 +34,7 @@ export function jobsOf(jobs: number = Math.min(mostJobs, availableParallelism())
 }
 
 /** Further threads, started when it is known that there will be enough to do: while the plan is made, mostly. */
-export class HelperThreads {
+export class SpareThreads {
   readonly #engine: EngineContext
   readonly #jobs: number
   #shares: EngineShares | undefined
@@ -78,7 +72,7 @@ export class HelperThreads {
 /** What the threads work with. */
 export interface ThreadsInput extends Pick<StageInput, 'root' | 'mover' | 'comparer' | 'totals' | 'onEntry'> {
   readonly engine: EngineContext
-  readonly helpers: HelperThreads
+  readonly spareThreads: SpareThreads
   readonly images: readonly TreeImage[]
 }
 
@@ -101,12 +95,12 @@ export class StageThreads {
 
   /** One more task will come. */
   expectTask(): void {
-    this.#input.helpers.expectTask()
+    this.#input.spareThreads.expectTask()
   }
 
   /** Whether other threads are there. */
   get haveHelp(): boolean {
-    return this.#input.helpers.started !== undefined
+    return this.#input.spareThreads.started !== undefined
   }
 
   /**
@@ -127,7 +121,8 @@ export class StageThreads {
 
   #runSome(shared: SharedTasks, onResult: (index: number, result: TaskResult) => void): void {
     const table = new TaskTable(shared)
-    const helpers = this.#input.helpers.started ?? (isWorthThreads(table) ? this.#input.helpers.start() : undefined)
+    const shares =
+      this.#input.spareThreads.started ?? (isWorthThreads(table) ? this.#input.spareThreads.start() : undefined)
     const { engine, images, mover, root } = this.#input
     const share: StageShare = {
       tasks: shared,
@@ -136,9 +131,9 @@ export class StageThreads {
       metadata: mover.policy.options,
       isObserved: engine.tellCopy !== undefined,
     }
-    helpers?.begin(share)
+    shares?.begin(share)
     const progress = new DoneTasks(table, this.#input.onEntry)
-    const reports = this.#reports(table, helpers, () => progress.tell())
+    const reports = this.#reports(table, shares, () => progress.tell())
     progress.tell()
     const facts = new Map<number, TaskFacts>()
     for (const report of reports) {
@@ -150,15 +145,15 @@ export class StageThreads {
   }
 
   /** Of this thread and of those that help it. Whichever fails first: the others end too before that is told. */
-  #reports(table: TaskTable, helpers: EngineShares | undefined, tell: () => void): TasksReport[] {
+  #reports(table: TaskTable, shares: EngineShares | undefined, tell: () => void): TasksReport[] {
     let own: TasksReport
     try {
       own = this.#runner.run(table, tell)
     } catch (error) {
-      quietly(() => helpers?.finish(() => {}))
+      quietly(() => shares?.finish(() => {}))
       throw error
     }
-    const others = helpers?.finish<ShareReport>(tell) ?? []
+    const others = shares?.finish<ShareReport>(tell) ?? []
     for (const { copies } of others) for (const [name, copy] of copies) this.#input.engine.tellCopy?.(name, copy)
     return [own, ...others]
   }

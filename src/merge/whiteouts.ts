@@ -12,7 +12,7 @@ import type { RecordedEntry } from './entry.ts'
 import { UnsafeEntryError } from './errors.ts'
 import type { Kept, Removal } from './obsolete.ts'
 import type { PackageImage } from './plan.ts'
-import type { Planning } from './planner.ts'
+import type { Planning } from './planning.ts'
 import { describe } from './treeImage.ts'
 
 /** What layers take away, beside what goes with their older versions. */
