@@ -3,7 +3,7 @@
 import { baseName, joinName, type Name, parentName } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { PlannedNames } from './plannedNames.ts'
-import type { Planning } from './planner.ts'
+import type { Planning } from './planning.ts'
 import type { Root } from './root.ts'
 
 /** As the kernel's MAXSYMLINKS. */
