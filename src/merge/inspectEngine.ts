@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
+import { withoutLineEnds } from './lineEnds.ts'
 import { eachLiveName } from './liveNames.ts'
 import { checkMark } from './mark.ts'
 import type { ListedEntry, OwnedName, RecoverOptions } from './options.ts'
@@ -65,13 +66,13 @@ export function findOwners(
 /** Every recorded name that matches, in byte order; this reads the names of all records. */
 function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name): OwnedName[] {
   const { matcher } = require('micromatch') as typeof import('micromatch')
-  const matches = matcher(pattern, { dot: true })
+  const matches = matcher(withoutLineEnds(pattern), { dot: true })
   const eachName = eachLiveName(state)
   const found = new Map<Name, Set<string>>()
   for (const packageName of state.packageNames()) {
     cancel.check()
     eachName(packageName, (name) => {
-      if (matches(name)) found.set(name, (found.get(name) ?? new Set()).add(packageName))
+      if (matches(withoutLineEnds(name))) found.set(name, (found.get(name) ?? new Set()).add(packageName))
     })
   }
   return [...found]

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module'
 import { type Name, toName } from '../sys/index.ts'
 import { withoutGone } from './hardLinks.ts'
+import { withoutLineEnds } from './lineEnds.ts'
 import type { PackageRecord } from './record.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
@@ -11,8 +12,10 @@ const require: NodeJS.Require = createRequire(import.meta.url)
 export function nameMatcher(patterns: readonly string[]): (name: Name) => boolean {
   if (patterns.length === 0) return () => false
   const { matcher } = require('micromatch') as typeof import('micromatch')
-  const matchers = patterns.map((pattern) => matcher(toName(pattern).replace(/^\/+/, ''), { dot: true }))
-  return (name) => matchers.some((matches) => matches(name))
+  const matchers = patterns.map((pattern) =>
+    matcher(withoutLineEnds(toName(pattern)).replace(/^\/+/, ''), { dot: true }),
+  )
+  return (name) => matchers.some((matches) => matches(withoutLineEnds(name)))
 }
 
 /** A record without names that another package has taken over; hard links point to the first name that is left. */

@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module'
 import type { FileSystemAdapter } from 'fast-glob'
 import { baseName, type FileType, joinName, type Kernel, type Name, parentName, toName } from '../sys/index.ts'
+import { withLineEnds, withoutLineEnds } from './lineEnds.ts'
 import { compileMask } from './mask.ts'
 import { nameMatcher } from './ownership.ts'
 import type { Root } from './root.ts'
@@ -26,16 +27,16 @@ const require: NodeJS.Require = createRequire(import.meta.url)
 export function selectNames(tree: Root, { include, exclude }: SelectionOptions): ReadonlySet<Name> | undefined {
   if (include === undefined && exclude === undefined) return undefined
   const { sync } = require('fast-glob') as typeof import('fast-glob')
-  const found = sync((include ?? ['**']).map(toName), {
+  const found = sync((include ?? ['**']).map(patternOf), {
     cwd: top,
-    ignore: (exclude ?? []).map(toName),
+    ignore: (exclude ?? []).map(patternOf).flatMap(withBelow),
     fs: adapterOf(tree),
     dot: true,
     onlyFiles: false,
     followSymbolicLinks: false,
   })
   const selected = new Set<Name>()
-  for (const name of found) for (let at = name; at !== ''; at = parentName(at)) selected.add(at)
+  for (const name of found) for (let at = withLineEnds(name); at !== ''; at = parentName(at)) selected.add(at)
   return selected
 }
 
@@ -50,6 +51,15 @@ export function nameSelector({ include, exclude, installMask }: SelectionOptions
   }
 }
 
+/** fast-glob leaves out what is below a directory only where the pattern has no wildcard, or says so. */
+function withBelow(pattern: string): string[] {
+  return [pattern, `${pattern.replace(/\/+$/, '')}/**`]
+}
+
+function patternOf(pattern: string): string {
+  return withoutLineEnds(toName(pattern))
+}
+
 /** What fast-glob takes for the image's path: it only ever comes back to the adapter. */
 const top = '/'
 
@@ -59,7 +69,7 @@ function adapterOf(tree: Root): Partial<FileSystemAdapter> {
   const lstatSync = (path: string) => kindOf(tree.find(nameOf(path))?.type)
   const readdirSync = (path: string) =>
     kernel.readDirectory(tree.directory(nameOf(path)).fd).map(({ name, type }) => ({
-      name,
+      name: withoutLineEnds(name),
       ...kindOf(type ?? typeOf(kernel, tree, joinName(nameOf(path), name))),
     }))
   const adapter = { lstatSync, statSync: lstatSync, readdirSync }
@@ -67,7 +77,7 @@ function adapterOf(tree: Root): Partial<FileSystemAdapter> {
 }
 
 function nameOf(path: string): Name {
-  return path.replace(/^\/+/, '')
+  return withLineEnds(path.replace(/^\/+/, ''))
 }
 
 function typeOf(kernel: Kernel, tree: Root, name: Name): FileType {

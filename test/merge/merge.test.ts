@@ -21,7 +21,7 @@ import {
   verify,
 } from '../../src/merge/index.ts'
 import { Journal } from '../../src/merge/journal.ts'
-import { AT_FDCWD, LOCK_EX, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
+import { AT_FDCWD, displayName, LOCK_EX, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -315,6 +315,26 @@ describe('merge()', function () {
       await assert.rejects(merge({ root, image, package: 'p', signal: controller.signal, onProgress }), reason)
       assert.deepEqual(differencesBetween(contents(root), before), [])
       assert.deepEqual(await recover({ root }), { action: 'nothing', packages: [], leftOvers: [] })
+    }),
+  )
+
+  it(
+    'selects names with line ends like all others',
+    withBench('d /usr', async ({ root, image }) => {
+      for (const name of ['plain', 'a\nb', 'c\rd']) {
+        fs.mkdirSync(join(image, 'usr', name))
+        fs.writeFileSync(join(image, 'usr', name, name), '1')
+      }
+      const names = async (selection: { include?: string[]; exclude?: string[] }) => {
+        await merge({ root, image, package: 'p', ...selection })
+        const listed = await listEntries({ root, package: 'p' })
+        return listed.map(({ name }) => name).sort()
+      }
+      const all = ['usr', 'usr/a\nb', 'usr/a\nb/a\nb', 'usr/c\rd', 'usr/c\rd/c\rd', 'usr/plain', 'usr/plain/plain']
+      assert.deepEqual(await names({ include: ['usr/**'] }), all.map(displayName))
+      assert.deepEqual(await names({ exclude: ['**/plain'] }), all.slice(0, 5).map(displayName))
+      assert.deepEqual(await names({ include: ['usr/a\n*/**'] }), all.slice(0, 3).map(displayName))
+      assert.deepEqual(await names({ exclude: ['usr/a?b', 'usr/c[^a]d'] }), ['usr', ...all.slice(5)].map(displayName))
     }),
   )
 
