@@ -7,8 +7,8 @@ import { compareToRecords, emptyIndex, grownIndex, NameHashes, type OwnersIndex,
 import type { State } from './state.ts'
 
 /**
- * Bytes of records that stay outside of the index until there are more: some 2,000 names, which are read in 4 ms. So a
- * small root has no index, and a small merge into a large one does not write it anew.
+ * Bytes of records that stay outside of the index until there are more: some 1,200 names, which are read in 5 ms, or 2
+ * where the code is warm. So a small root has no index, and a small merge into a large one does not write it anew.
  */
 const mostOutside = 256 * 1024
 
