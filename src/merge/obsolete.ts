@@ -50,12 +50,22 @@ export interface Obsolete {
   readonly missing: readonly MissingName[]
 }
 
+/** What new versions say of names that old ones had. */
+export interface Staying {
+  /** Whether they have a name. */
+  covers(liveName: Name): boolean
+  /** Whether they have an object under another spelling of its name. */
+  respells(liveName: Name, live: Stat): boolean
+}
+
+const nothingStays: Staying = { covers: () => false, respells: () => false }
+
 /** What becomes of names that only old versions have. */
 export function findObsolete(
   { root, owners }: { readonly root: Root; readonly owners: Owners },
   own: ReadonlySet<string>,
   recorded: Iterable<RecordedName>,
-  isCovered: (liveName: Name) => boolean,
+  { covers, respells }: Staying = nothingStays,
 ): Obsolete {
   const removals: Removal[] = []
   const kept: Kept[] = []
@@ -66,9 +76,10 @@ export function findObsolete(
     const keep = (reason: KeptName['reason']) => void kept.push({ packageName, entry, reason })
     const parent = root.findDirectory(parentName(name))
     const liveName = joinName(parent?.name ?? parentName(name), baseName(name))
-    if (isCovered(liveName) || seen.has(liveName)) continue
+    if (covers(liveName) || seen.has(liveName)) continue
     seen.add(liveName)
     const live = parent && root.kernel.findat(parent.fd, baseName(name))
+    if (live !== undefined && respells(liveName, live)) continue
     const isShared = owners.of(name).some((owner) => !own.has(owner))
     if (isShared && type === 'directory') continue // directories are everybody's
     if (isShared) keep('owned by another package')

@@ -20,6 +20,7 @@ import { ImagePlanner } from './planner.ts'
 import type { Planning, PlanningRules } from './planning.ts'
 import type { Problems } from './problems.ts'
 import { findRestorations } from './restorations.ts'
+import { Spellings } from './spellings.ts'
 import type { StageThreads } from './stageThreads.ts'
 import { readParents } from './stateParents.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
@@ -118,14 +119,17 @@ export function makePlan(input: PlanInput): Plan {
   const names = new PlannedNames()
   const settler = settlerOf({ ...input, claims, names, recorded })
   const ownDirectories = readParents(input.state)
-  const planning: Planning = { ...input, claims, names, recorded, ownDirectories, settler }
+  const spellings = new Spellings(root, recorded)
+  const planning: Planning = { ...input, claims, names, recorded, spellings, ownDirectories, settler }
   const packages = planningOrder(images).map((from) => {
     const ahead = new LookAhead(root, input.threads, images.indexOf(from))
     return { ...from, entries: new ImagePlanner(planning, from, ahead).plan() }
   })
   const ghosts = claimGhosts(planning, packages)
-  const isCovered = (liveName: Name) => names.covers(liveName) || ghosts.has(liveName)
-  const obsolete = findObsolete({ root, owners }, own, recorded.values(), isCovered)
+  const obsolete = findObsolete({ root, owners }, own, recorded.values(), {
+    covers: (liveName) => names.covers(liveName) || ghosts.has(liveName),
+    respells: (liveName, live) => names.respells(root, liveName, live),
+  })
   const configured = configPlan(input, settler, { packages, ...obsolete })
   const erased = planWhiteouts(planning, packages, configured)
   const before = [...own].flatMap((packageName) => owners.record(packageName)?.erased ?? [])

@@ -1,12 +1,15 @@
 // The live names that a plan has already decided on: which entry will have each.
 
-import { type Name, parentName } from '../sys/index.ts'
+import { baseName, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
+import type { Root } from './root.ts'
 
 /** Planned entries by where they will be. */
 export class PlannedNames {
   readonly #byLiveName = new Map<Name, PlannedEntry>()
   readonly #kept = new Set<Name>()
+  /** Planned names by the object that has them now; made when all are planned. */
+  #inodes: ReadonlyMap<string, readonly Name[]> | undefined
 
   /** The entry that has a name already. */
   find(liveName: Name): PlannedEntry | undefined {
@@ -32,4 +35,38 @@ export class PlannedNames {
     }
     return false
   }
+
+  /**
+   * Whether a live object is one that the plan has under another spelling of its name, where a directory folds case:
+   * what removes the one removes the other. Further names of its inode are not that.
+   */
+  respells(root: Root, liveName: Name, live: Stat): boolean {
+    const others = this.#byInode().get(inodeOf(live)) ?? []
+    if (others.includes(liveName) || others.length === 0) return false
+    if (live.type === 'directory' || live.nlink === 1) return true
+    return !isListed(root, liveName) || others.some((other) => !isListed(root, other))
+  }
+
+  #byInode(): ReadonlyMap<string, readonly Name[]> {
+    if (this.#inodes !== undefined) return this.#inodes
+    const inodes = new Map<string, Name[]>()
+    for (const { live, liveName } of this.#byLiveName.values()) {
+      if (live === undefined) continue
+      const names = inodes.get(inodeOf(live))
+      if (names === undefined) inodes.set(inodeOf(live), [liveName])
+      else names.push(liveName)
+    }
+    this.#inodes = inodes
+    return inodes
+  }
+}
+
+/** Whether a directory lists a name in this very spelling. */
+function isListed(root: Root, liveName: Name): boolean {
+  const { fd } = root.directory(parentName(liveName))
+  return root.kernel.readDirectory(fd).some(({ name }) => name === baseName(liveName))
+}
+
+function inodeOf({ dev, ino }: Stat): string {
+  return `${dev} ${ino}`
 }

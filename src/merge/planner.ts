@@ -166,16 +166,13 @@ export class ImagePlanner {
 
   /** In place of nothing, which another package's record may still have as something else, or of what is no directory. */
   #newDirectory(entry: TreeEntry, liveName: Name, live?: Stat): PlannedEntry {
-    const isFree = live === undefined && !this.#planning.claims.isOthersLeaf(entry.name, liveName)
-    if (isFree) return this.#planned(entry, liveName, { fate: 'newDirectory' })
+    if (live === undefined && !this.#planning.claims.isOthersLeaf(entry.name, liveName))
+      return this.#planned(entry, liveName, { fate: 'newDirectory' })
     const decided = this.#decide(entry, liveName, live, { live: live === undefined ? 'absent' : 'different' })
     return { ...decided, fate: decided.fate === 'place' ? 'newDirectory' : decided.fate }
   }
 
-  /**
-   * A live directory keeps its owner and mode, unless it is only ours, came with us or was made for the state, nobody
-   * edited it, and the new version differs.
-   */
+  /** A live one keeps its metadata, unless it is only ours, or was made for the state, unedited, and the new one differs. */
   #directoryFate(entry: TreeEntry, liveName: Name, live: Stat): Fate {
     const { claims, recorded, ownDirectories } = this.#planning
     const before = recorded.get(entry.name)?.entry ?? ownDirectories.get(liveName)
@@ -210,8 +207,10 @@ export class ImagePlanner {
     comparison: Comparison,
     isInNewDirectory = false,
   ): PlannedEntry {
-    const { claims, shareIdentical } = this.#planning
+    const { claims, shareIdentical, spellings } = this.#planning
     const owners = claims.ownersOf(entry.name, liveName)
+    const spelled = live !== undefined && owners.length === 0 ? spellings.of(liveName, live) : undefined
+    if (spelled !== undefined) return this.#decide(entry, spelled, live, comparison)
     const action = decide(this.#situation(entry, comparison, owners, { liveName, live }))
     const fate = this.#fateOf(action, entry.name, comparison)
     if (fate === 'refuse' || fate === 'replaceUnowned')
@@ -245,7 +244,7 @@ export class ImagePlanner {
     at: { liveName: Name; live: Stat | undefined },
   ): Situation {
     const { claims, recorded } = this.#planning
-    const before = recorded.get(name)?.entry
+    const before = (recorded.get(name) ?? recorded.get(at.liveName))?.entry
     const isProtected = this.#from.protection.covers(name, at.liveName) || before?.isConfig === true
     const isEdited =
       before !== undefined &&

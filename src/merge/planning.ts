@@ -9,6 +9,7 @@ import type { RecordedName } from './obsolete.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
 import type { Root } from './root.ts'
+import type { Spellings } from './spellings.ts'
 import type { State } from './state.ts'
 
 /** What a caller decides, and where. */
@@ -32,6 +33,8 @@ export interface Planning extends PlanningRules {
   readonly problems: Problems
   /** Of older versions and of packages that are replaced, by name. */
   readonly recorded: ReadonlyMap<Name, RecordedName>
+  /** Names of `recorded` in another spelling. */
+  readonly spellings: Spellings
   /** Directories that were made for the state, by live name. */
   readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
   /** Says how protected names are carried out. */

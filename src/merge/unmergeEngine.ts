@@ -73,7 +73,7 @@ function planRemoval({ engine, session, options, meter, packages }: Unmerging, o
   ]
   meter.enter('plan')
   meter.expect(recorded.length)
-  const found = findObsolete({ root, owners }, new Set(packages), recorded, () => false)
+  const found = findObsolete({ root, owners }, new Set(packages), recorded)
   const purge = options.purge === true
   const settled = settleRemovals({ ...session, styleOf: recordedStyle, purge }, found)
   const kept: Kept[] = [...found.kept, ...settled.kept]

@@ -33,7 +33,7 @@ export function settlerOf(input: SettlerInput): Settler {
   const { claims, owners, recorded, state } = input
   let left: ReadonlyMap<Name, RecordedEntry> | undefined
   const recordedOf = ({ entry: { name }, liveName }: PlannedEntry) => {
-    const own = recorded.get(name)?.entry
+    const own = (recorded.get(name) ?? recorded.get(liveName))?.entry
     if (own !== undefined) return own
     const others = claims.othersOf(claims.ownersOf(name, liveName))
     if (others.length > 0) return entryOf(owners, others, name, liveName)
