@@ -11,33 +11,48 @@ const batchTasks = 32
 const largestBatch = 512
 const batchBytes = 4 * 1024 * 1024
 
-/** Packs tasks for threads; each is asked for once. */
-export function packTasks(count: number, taskAt: (index: number) => StageTask): SharedTasks {
-  const shared = {
-    rows: new SharedArrayBuffer(4 * row.numbers * count),
-    stats: new SharedArrayBuffer(4 * statWords * count),
-    digests: new SharedArrayBuffer(digestBytes * count),
-    done: new SharedArrayBuffer(count),
-    control: new SharedArrayBuffer(8),
+/** Memory for tasks, used again for the next ones: what was shared once is given back late. */
+export class TaskMemory {
+  #shared: Omit<SharedTasks, 'text' | 'batches' | 'count'> | undefined
+  #room = 0
+
+  /**
+   * Packs tasks for threads, in place of those that were packed before; each is asked for once.
+   *
+   * No thread may be at work on the earlier ones any more.
+   */
+  pack(count: number, taskAt: (index: number) => StageTask): SharedTasks {
+    const shared = this.#for(count)
+    const [rows, stats] = [new Uint32Array(shared.rows), new Uint32Array(shared.stats)]
+    const texts = new Texts()
+    const batches = new Batches()
+    for (let index = 0; index < count; index++) {
+      const task = taskAt(index)
+      texts.putNames(rows, index * row.numbers, task)
+      rows[index * row.numbers + row.kind] = kinds.indexOf(task.kind)
+      rows[index * row.numbers + row.flags] = flagsOf(task)
+      rows[index * row.numbers + row.image] = task.image
+      packStat(task.stat, stats, index * statWords)
+      batches.add(index, task)
+    }
+    return { ...shared, count, text: texts.shared(), batches: batches.shared(count) }
   }
-  const [rows, stats] = [new Uint32Array(shared.rows), new Uint32Array(shared.stats)]
-  const texts = new Texts()
-  const batches = new Batches()
-  for (let index = 0; index < count; index++) {
-    const task = taskAt(index)
-    const start = index * row.numbers
-    rows[start + row.kind] = kinds.indexOf(task.kind)
-    rows[start + row.flags] = flagsOf(task)
-    rows[start + row.image] = task.image
-    texts.put(rows, start + row.directory, texts.directory(task.directory))
-    texts.put(rows, start + row.stagedDirectory, texts.directory(task.stagedDirectory))
-    const name = texts.add(task.name)
-    texts.put(rows, start + row.name, name)
-    texts.put(rows, start + row.stagedName, task.stagedName === task.name ? name : texts.add(task.stagedName))
-    packStat(task.stat, stats, index * statWords)
-    batches.add(index, task)
+
+  #for(count: number): Omit<SharedTasks, 'text' | 'batches' | 'count'> {
+    if (this.#shared === undefined || count > this.#room) {
+      this.#room = count
+      this.#shared = {
+        rows: new SharedArrayBuffer(4 * row.numbers * count),
+        stats: new SharedArrayBuffer(4 * statWords * count),
+        digests: new SharedArrayBuffer(digestBytes * count),
+        done: new SharedArrayBuffer(count),
+        control: new SharedArrayBuffer(8),
+      }
+    }
+    new Uint8Array(this.#shared.done).fill(0)
+    new Int32Array(this.#shared.control).fill(0)
+    return this.#shared
   }
-  return { ...shared, text: texts.shared(), batches: batches.shared(count) }
 }
 
 function flagsOf({ isPrivate, digests, identifies }: StageTask): number {
@@ -100,7 +115,16 @@ class Texts {
     return { start, end }
   }
 
-  directory(name: Name): Span {
+  /** All names of a task, into its row. */
+  putNames(rows: Uint32Array, start: number, task: StageTask): void {
+    const name = this.add(task.name)
+    this.#put(rows, start + row.directory, this.#directory(task.directory))
+    this.#put(rows, start + row.stagedDirectory, this.#directory(task.stagedDirectory))
+    this.#put(rows, start + row.name, name)
+    this.#put(rows, start + row.stagedName, task.stagedName === task.name ? name : this.add(task.stagedName))
+  }
+
+  #directory(name: Name): Span {
     const known = this.#directories.get(name)
     if (known !== undefined) return known
     const added = this.add(name)
@@ -108,7 +132,7 @@ class Texts {
     return added
   }
 
-  put(rows: Uint32Array, at: number, { start, end }: Span): void {
+  #put(rows: Uint32Array, at: number, { start, end }: Span): void {
     rows[at] = start
     rows[at + 1] = end
   }

@@ -28,7 +28,7 @@ import { type SpareThreads, StageThreads, type TaskResult } from './stageThreads
 import type { StagingArea } from './stagingArea.ts'
 import { findTakeable, type Verdict } from './takeable.ts'
 import { TakeOut, type ToTake } from './takeOut.ts'
-import { makingTasks, stageTaskOf, type ToMake } from './toMake.ts'
+import { type ApartDigest, Making, type ToMake } from './toMake.ts'
 import type { StagedStep } from './transaction.ts'
 
 /** What staging works with. */
@@ -213,9 +213,12 @@ class Staging {
   }
 
   #copyAll(all: readonly ToMake[]): void {
-    this.#input.threads.run(makingTasks(all, this.#input), stageTaskOf, ({ toMake, kind }, result) => {
-      if (kind === 'copy') this.#takeResult(toMake, result)
-      else if (result.digest !== undefined) this.#input.records.addDigest(toMake.number, result.digest)
+    const { records, threads } = this.#input
+    const making = new Making(this.#input)
+    const taskOf = (one: ToMake | ApartDigest) => making.taskOf(one)
+    threads.run(making.of(all), taskOf, (one, result) => {
+      if (!('digestOf' in one)) this.#takeResult(one, result)
+      else if (result.digest !== undefined) records.addDigest(one.digestOf.number, result.digest)
     })
   }
 

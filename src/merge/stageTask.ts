@@ -76,6 +76,7 @@ export const flag = { private: 1, digests: 2, identifies: 4 } as const
 export const digestBytes = 32
 /** Tasks and the room for their results, in memory that threads share. */
 export interface SharedTasks {
+  readonly count: number
   readonly rows: SharedArrayBuffer
   /** The names' bytes. */
   readonly text: SharedArrayBuffer
@@ -91,6 +92,7 @@ export interface SharedTasks {
 
 /** Packed tasks as a thread sees them. */
 export class TaskTable {
+  readonly count: number
   readonly #rows: Uint32Array
   readonly #text: Buffer
   readonly #stats: Uint32Array
@@ -102,6 +104,7 @@ export class TaskTable {
   readonly #directories = new Map<number, Name>()
 
   constructor(shared: SharedTasks) {
+    this.count = shared.count
     this.#rows = new Uint32Array(shared.rows)
     this.#text = Buffer.from(shared.text)
     this.#stats = new Uint32Array(shared.stats)
@@ -109,10 +112,6 @@ export class TaskTable {
     this.#digests = Buffer.from(shared.digests)
     this.#done = new Uint8Array(shared.done)
     this.#control = new Int32Array(shared.control)
-  }
-
-  get count(): number {
-    return this.#done.length
   }
 
   /** Takes the next batch that no thread has; undefined when there is none, or some thread has failed. */

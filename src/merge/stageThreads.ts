@@ -6,7 +6,7 @@ import type { EngineContext } from '../sys/engineThread.ts'
 import { EngineShares } from '../sys/index.ts'
 import { addBytes, type CopyTotals } from './copyTotals.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { packTasks } from './packTasks.ts'
+import { TaskMemory } from './packTasks.ts'
 import type { StageInput } from './stage.ts'
 import { StageRunner } from './stageRunner.ts'
 import type { ShareReport, StageShare } from './stageShare.ts'
@@ -80,6 +80,7 @@ export interface ThreadsInput extends Pick<StageInput, 'root' | 'mover' | 'compa
 export class StageThreads {
   readonly #input: ThreadsInput
   readonly #runner: StageRunner
+  readonly #memory = new TaskMemory()
 
   constructor(input: ThreadsInput) {
     const { engine, images, root } = input
@@ -113,7 +114,7 @@ export class StageThreads {
     for (let start = 0; start < all.length; start += tasksAtOnce) {
       const some = all.slice(start, start + tasksAtOnce)
       this.#runSome(
-        packTasks(some.length, (index) => taskOf(some[index] as T)),
+        this.#memory.pack(some.length, (index) => taskOf(some[index] as T)),
         (index, result) => onResult(some[index] as T, result),
       )
     }

@@ -18,41 +18,51 @@ export interface ToMake {
 /** The digest of a file from this size on is a task of its own, for another thread than that which copies it. */
 const largeFile = 8 * 1024 * 1024
 
-/** Staging an object: all of it, or the digest of its payload alone, while another thread copies that. */
-export interface MakingTask {
-  readonly toMake: ToMake
-  readonly kind: 'copy' | 'digest'
-  readonly digests: boolean
+/** The digest of a payload, taken while another thread copies it. */
+export interface ApartDigest {
+  readonly digestOf: ToMake
 }
 
-/** The tasks that stage objects; large files are digested by a task of their own. */
-export function makingTasks(
-  all: readonly ToMake[],
-  { digests, jobs }: { readonly digests: boolean; readonly jobs: number },
-): MakingTask[] {
-  return all.flatMap((toMake) => {
-    const { entry, from } = toMake.planned
-    const isDigested = digests && entry.type === 'file' && from.image.digestOf(entry.name) === undefined
-    const isApart = isDigested && jobs > 1 && entry.size >= largeFile
-    const copy: MakingTask = { toMake, kind: 'copy', digests: isDigested && !isApart }
-    return isApart ? [copy, { toMake, kind: 'digest', digests: true }] : copy
-  })
-}
+/** What stages objects: the objects themselves, and behind each large one its digest. */
+export class Making {
+  readonly #digests: boolean
+  readonly #jobs: number
 
-/** A making task for threads. */
-export function stageTaskOf({ toMake, kind, digests }: MakingTask): StageTask {
-  const { planned, image, stagedName } = toMake
-  const { entry, isInNewDirectory } = planned
-  return {
-    kind,
-    image,
-    directory: parentName(entry.name),
-    name: baseName(entry.name),
-    stagedDirectory: kind === 'digest' ? '' : parentName(stagedName),
-    stagedName: kind === 'digest' ? '' : baseName(stagedName),
-    stat: entry.stat,
-    isPrivate: isInNewDirectory,
-    digests,
-    identifies: !isInNewDirectory,
+  constructor({ digests, jobs }: { readonly digests: boolean; readonly jobs: number }) {
+    this.#digests = digests
+    this.#jobs = jobs
+  }
+
+  /** All of it, in an order in which the halves of a large object come together. */
+  of(all: readonly ToMake[]): readonly (ToMake | ApartDigest)[] {
+    if (!all.some((toMake) => this.#isApart(toMake))) return all
+    return all.flatMap((toMake) => (this.#isApart(toMake) ? [toMake, { digestOf: toMake }] : [toMake]))
+  }
+
+  taskOf(making: ToMake | ApartDigest): StageTask {
+    const isDigest = 'digestOf' in making
+    const toMake = isDigest ? making.digestOf : making
+    const { planned, image, stagedName } = toMake
+    const { entry, isInNewDirectory } = planned
+    return {
+      kind: isDigest ? 'digest' : 'copy',
+      image,
+      directory: parentName(entry.name),
+      name: baseName(entry.name),
+      stagedDirectory: isDigest ? '' : parentName(stagedName),
+      stagedName: isDigest ? '' : baseName(stagedName),
+      stat: entry.stat,
+      isPrivate: isInNewDirectory,
+      digests: isDigest || (this.#isDigested(toMake) && !this.#isApart(toMake)),
+      identifies: !isInNewDirectory,
+    }
+  }
+
+  #isDigested({ planned: { entry, from } }: ToMake): boolean {
+    return this.#digests && entry.type === 'file' && from.image.digestOf(entry.name) === undefined
+  }
+
+  #isApart(toMake: ToMake): boolean {
+    return this.#jobs > 1 && toMake.planned.entry.size >= largeFile && this.#isDigested(toMake)
   }
 }

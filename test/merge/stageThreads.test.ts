@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, merge, verify } from '../../src/merge/index.ts'
 import { Comparer } from '../../src/merge/live.ts'
-import { packTasks } from '../../src/merge/packTasks.ts'
+import { TaskMemory } from '../../src/merge/packTasks.ts'
 import { StageRunner } from '../../src/merge/stageRunner.ts'
 import { type StageTask, TaskTable } from '../../src/merge/stageTask.ts'
 import { Mover } from '../../src/movefile/index.ts'
@@ -152,7 +152,7 @@ describe('StageRunner', () => {
           identifies: false,
         }),
       )
-      const shared = packTasks(tasks.length, (index) => tasks[index] as StageTask)
+      const shared = new TaskMemory().pack(tasks.length, (index) => tasks[index] as StageTask)
       const runner = (own: Kernel) => {
         const mover = new Mover(own)
         const comparer = new Comparer(own, mover.policy)
