@@ -20,10 +20,10 @@ export function claimGhosts(planning: Planning, images: readonly PackageImage[])
 }
 
 function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): Name {
-  const { claims, mayTake, names, problems, root, state } = planning
+  const { claims, mayTake, names, problems, root, isState } = planning
   const { name, type } = ghost
   const liveName = joinName(root.findDirectory(parentName(name))?.name ?? parentName(name), baseName(name))
-  if (state.holds(liveName)) problems.add(new UnsafeEntryError(name, 'lies in the state directory'))
+  if (isState(liveName)) problems.add(new UnsafeEntryError(name, 'lies in the state directory'))
   if (type === 'directory') return liveName // directories are everybody's
   const owners = claims.ownersOf(name, liveName)
   const claimed = claimOf(ghost, root.find(liveName))

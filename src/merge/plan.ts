@@ -120,7 +120,8 @@ export function makePlan(input: PlanInput): Plan {
   const settler = settlerOf({ ...input, claims, names, recorded })
   const ownDirectories = readParents(input.state)
   const spellings = new Spellings(root, recorded)
-  const planning: Planning = { ...input, claims, names, recorded, spellings, ownDirectories, settler }
+  const isState = input.state.membership()
+  const planning: Planning = { ...input, claims, names, recorded, spellings, ownDirectories, isState, settler }
   const packages = planningOrder(images).map((from) => {
     const ahead = new LookAhead(root, input.threads, images.indexOf(from))
     return { ...from, entries: new ImagePlanner(planning, from, ahead).plan() }

@@ -71,11 +71,11 @@ export class ImagePlanner {
 
   /** An entry that no root may receive, or that leads out of this one, is a problem. */
   #decideSafe(entry: TreeEntry, target: DirectoryTarget): PlannedEntry | undefined {
-    const { problems, state } = this.#planning
+    const { problems, isState } = this.#planning
     try {
       if (baseName(entry.name).startsWith(reservedPrefix))
         throw new UnsafeEntryError(entry.name, `names that begin with ${reservedPrefix} are rootmerge's own`)
-      if (state.holds(target.liveName) && entry.type !== 'directory')
+      if (entry.type !== 'directory' && isState(target.liveName))
         throw new UnsafeEntryError(entry.name, 'lies in the state directory')
       return this.#decideFirst(entry, target)
     } catch (error) {

@@ -37,6 +37,8 @@ export interface Planning extends PlanningRules {
   readonly spellings: Spellings
   /** Directories that were made for the state, by live name. */
   readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
+  /** Whether a live name is the state directory or inside it. */
+  readonly isState: (liveName: Name) => boolean
   /** Says how protected names are carried out. */
   readonly settler: Settler
 }

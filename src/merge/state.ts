@@ -57,9 +57,10 @@ export class State {
     return this.root.findDirectory(this.name)
   }
 
-  /** Whether a name (resolved, relative to the root) is the state directory or inside it. */
-  holds(name: Name): boolean {
-    return isWithin(name, this.find()?.name ?? this.name)
+  /** What tells names (resolved, relative to the root) of the state directory, and inside it, as it is now. */
+  membership(): (name: Name) => boolean {
+    const own = this.find()?.name ?? this.name
+    return (name) => isWithin(name, own)
   }
 
   /** The directory of all packages' records, without symlinks, made when it is missing. */

@@ -71,13 +71,13 @@ class Eraser implements Erased {
 
   /** Plans that what a root has under a name of the image goes. */
   erase(from: PackageImage, name: Name): void {
-    const { problems, root, state } = this.#planning
+    const { problems, root, isState } = this.#planning
     problems.attempt(() => {
       const parent = root.findDirectory(parentName(name))
       const live = parent && root.kernel.findat(parent.fd, baseName(name))
       if (live === undefined) return
       const liveName = joinName(parent?.name ?? '', baseName(name))
-      if (state.holds(liveName)) throw new UnsafeEntryError(name, 'would take the state directory away')
+      if (isState(liveName)) throw new UnsafeEntryError(name, 'would take the state directory away')
       this.removals.push(...this.#decide(from, { name, liveName, live }).removals)
     })
   }
@@ -91,9 +91,9 @@ class Eraser implements Erased {
   }
 
   #decideFirst(from: PackageImage, object: Erasable): Fate {
-    const { names, problems, root, state } = this.#planning
+    const { names, problems, root, isState } = this.#planning
     const { name, liveName, live } = object
-    if (state.holds(liveName) || baseName(liveName).startsWith(reservedPrefix)) return stays
+    if (isState(liveName) || baseName(liveName).startsWith(reservedPrefix)) return stays
     if (from.whiteouts?.selects(name) === false) return stays
     if ((live.attributes & STATX_ATTR_MOUNT_ROOT) !== 0) {
       problems.add(new MountPointError(root.pathOf(liveName)))
