@@ -139,7 +139,7 @@ export class StageThreads {
     const facts = new Map<number, TaskFacts>()
     for (const report of reports) {
       addTotals(this.#input.totals, report.totals)
-      for (const [index, found] of report.facts) facts.set(index, found)
+      for (const [index, found] of report.facts) facts.set(index, withBuffers(found))
     }
     for (let index = 0; index < table.count; index++)
       onResult(index, { digest: table.digestOf(index), facts: facts.get(index) })
@@ -165,6 +165,13 @@ function isWorthThreads(table: TaskTable): boolean {
   let bytes = 0
   for (let index = 0; index < table.count; index++) bytes += table.sizeOf(index)
   return table.count >= worthThreads.tasks || bytes >= worthThreads.bytes
+}
+
+/** Bytes that came from another thread are plain arrays, whose toString() takes no encoding. */
+function withBuffers(facts: TaskFacts): TaskFacts {
+  const { xattrs } = facts
+  if (xattrs === undefined || xattrs.length === 0) return facts
+  return { ...facts, xattrs: xattrs.map(({ name, value }) => ({ name, value: Buffer.from(value) })) }
 }
 
 /** Tells progress of what any thread has done. */

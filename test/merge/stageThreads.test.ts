@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InvalidArgumentError, merge, verify } from '../../src/merge/index.ts'
+import { InvalidArgumentError, merge, readRecord, verify } from '../../src/merge/index.ts'
 import { Comparer } from '../../src/merge/live.ts'
 import { TaskMemory } from '../../src/merge/packTasks.ts'
 import { StageRunner } from '../../src/merge/stageRunner.ts'
@@ -39,6 +39,13 @@ function withManyFiles(body: (bench: Bench) => Promise<void>, files = 1200): Pro
   }, memory)
 }
 
+function setAttribute(path: string, value: string): void {
+  const kernel = linuxKernel()
+  const fd = openPath(kernel, path, O_RDONLY)
+  kernel.setXattr(fd, 'user.note', Buffer.from(value))
+  kernel.close(fd)
+}
+
 describe('merge() with several threads', function () {
   this.timeout(60_000)
 
@@ -60,6 +67,23 @@ describe('merge() with several threads', function () {
         assert.ok(entries <= report.entries && bytes <= size, `${entries} ${bytes}`)
       }))
   }
+
+  it('records attributes as they are, whichever thread read them', () =>
+    withManyFiles(async (bench) => {
+      for (let number = 0; number < 4000; number++) {
+        setAttribute(join(bench.image, `usr/share/d${number % 40}/file-${number}`), `of ${number}`)
+      }
+      await merge({ ...bench, package: 'a', durability: 'none', jobs: 4 })
+      const record = Buffer.from(await readRecord({ root: bench.root, package: 'a' })).toString()
+      const values = [...record.matchAll(/^# rootmerge xattr user\.note (\S+)\n\S+-(\d+) /gm)]
+      const told = values.map(([, value = '', number]) => [Buffer.from(value, 'base64').toString(), `of ${number}`])
+      assert.equal(told.length, 4000)
+      assert.deepEqual(
+        told.filter(([value, expected]) => value !== expected),
+        [],
+      )
+      assert.deepEqual(await verify(bench), [])
+    }, 4000))
 
   it('digests large files while they are copied', () =>
     withDirectory(async (directory) => {
