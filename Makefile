@@ -47,9 +47,8 @@ docs: build      ## manual pages, completions, docs/commands.md, and the API ref
 	@node build/scripts/docs.js
 	@npm exec --yes --package=typedoc@0.28.20 --package=typescript@6.0.3 -- typedoc
 
-bench: build     ## measurements, side by side with the peers
-	@for script in $$(grep -l 'new Results(' build/bench/*.js | grep -v 'results.js$$\|charts.js$$'); do node "$$script" || exit 1; done
-	@node build/bench/charts.js
+bench: build     ## measurements, side by side with the peers (BENCH_QUICK=1: a trial of it)
+	@node build/bench/all.js
 
 clean:           ## remove everything that was made
 	rm -rf build dist node_modules coverage

@@ -1,4 +1,5 @@
-// Makes one table, bench/README.md, and one chart a subject, bench/charts/*.svg, of all that bench/results holds.
+// Makes of all that bench/results holds one page, bench/README.md, one chart a subject, bench/charts/*.svg, and the table in
+// README.md.
 //
 //   node build/bench/charts.js
 
@@ -6,9 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chartOf } from './chart.ts'
-import { type Measurement, type ResultsFile, resultsFolder } from './results.ts'
-
-const folder = join(resultsFolder, '..')
+import { benchFolder, type Measurement, measured, type ResultsFile, resultsFolder } from './results.ts'
 
 /** Every results file, by subject. */
 export function readResults(): ResultsFile[] {
@@ -44,7 +43,7 @@ function sectionOf(file: ResultsFile): string {
     `![${subject}](charts/${subject}.svg)`,
     '',
     `${unit}, ${better} is better. \`${command}\`, ${date}, Linux ${kernel}, Node ${node}, ${machine.processor}, ${machine.cores} cores, ${machine.memoryGiB} GiB, load ${machine.load}.`,
-    ...Object.entries(versions).map(([contender, version]) => `${contender}: ${version}.`),
+    ...Object.entries(versions).map(([contender, version]) => `${contender}: ${version.replace(/\.$/, '')}.`),
     '',
     `| | ${contenders.join(' | ')} |`,
     `|---|${contenders.map(() => '---').join('|')}|`,
@@ -80,10 +79,39 @@ export function shown(value: number): string {
   return value >= 100 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '')
 }
 
+/** For each subject and peer the best and the worst of rootmerge's ratios: the rows where it loses are among them. */
+export function numbersTable(all: readonly ResultsFile[]): string {
+  const rows = all.flatMap(({ question, measurements }) => {
+    const ratios = new Map<string, number[]>()
+    for (const [, each] of casesOf(measurements)) {
+      for (const { baseline, contender, isOurs, value } of each) {
+        const peer = each.find((other) => other.contender === baseline)
+        if (peer === undefined || baseline === contender || !(isOurs || contender.startsWith('rootmerge'))) continue
+        ratios.set(peer.contender, [...(ratios.get(peer.contender) ?? []), value / peer.value])
+      }
+    }
+    return [...ratios].map(([peer, found]) => {
+      const [least, most] = [Math.min(...found), Math.max(...found)].map((ratio) => ratio.toFixed(2))
+      return `| ${question} | ${least === most ? least : `${least} to ${most}`} of ${peer} |\n`
+    })
+  })
+  return `| | rootmerge, over all cases |\n|---|---|\n${rows.join('')}`
+}
+
+/** A page with its table made anew. */
+export function withNumbers(page: string, all: readonly ResultsFile[]): string {
+  return page.replace(/(<!-- table: numbers -->\n)[\s\S]*?(<!-- end -->)/, (_, begin, end) => {
+    return `${begin}${numbersTable(all)}${end}`
+  })
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const all = readResults()
-  mkdirSync(join(folder, 'charts'), { recursive: true })
-  writeFileSync(join(folder, 'README.md'), benchPage(all))
-  for (const file of all) writeFileSync(join(folder, 'charts', `${file.subject}.svg`), chartOf(file))
-  process.stdout.write(`bench/README.md and ${all.length} charts\n`)
+  mkdirSync(join(benchFolder, 'charts'), { recursive: true })
+  writeFileSync(join(benchFolder, 'README.md'), benchPage(all))
+  for (const file of all) writeFileSync(join(benchFolder, 'charts', `${file.subject}.svg`), chartOf(file))
+  const page = fileURLToPath(new URL('../../README.md', import.meta.url))
+  const filled = withNumbers(readFileSync(page, 'utf8'), all)
+  if (measured(true, false)) writeFileSync(page, filled)
+  process.stdout.write(`${all.length} subjects: a page, their charts, and the table of README.md\n`)
 }

@@ -14,6 +14,7 @@ import { copyNamed } from '../src/filecopy/copyFile.ts'
 import { Copier, type CopyOptions } from '../src/filecopy/index.ts'
 import { linuxKernel, retryInterrupted } from '../src/sys/index.ts'
 import { type FileSystem, fileSystems } from '../test/support/filesystems.ts'
+import { measured, Results } from './results.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -36,7 +37,7 @@ interface Case {
 type Contender = (source: string, target: string, count: number | undefined) => Cost
 
 /** How often each contender has its turn. */
-const turns = 2
+const turns = measured(2, 1)
 
 const block = Buffer.alloc(MiB, 'measured ')
 
@@ -48,28 +49,31 @@ function writeExtents(path: string, size: number, count: number, extent: number)
   fs.closeSync(fd)
 }
 
-const cases: Readonly<Record<string, Case>> = {
-  dense: { title: '1 GiB', runs: 4, make: (path) => writeExtents(path, GiB, 1024, MiB) },
-  sparse: {
-    title: '4 GiB, 64 extents of 64 KiB',
-    runs: 30,
-    make: (path) => writeExtents(path, 4 * GiB, 64, 64 * KiB),
-  },
-  fragmented: {
-    title: '16 GiB, 131,072 extents of 4 KiB',
-    runs: 1,
-    make: (path) => writeExtents(path, 16 * GiB, 131_072, 4 * KiB),
-  },
-  small: {
-    title: '20,000 files of 4 KiB',
-    runs: 1,
-    count: 20_000,
-    make(path) {
-      fs.mkdirSync(path)
-      for (let n = 0; n < 20_000; n++) fs.writeFileSync(join(path, String(n)), block.subarray(0, 4 * KiB))
-    },
+const dense: Case = { title: '1 GiB', runs: 4, make: (path) => writeExtents(path, GiB, 1024, MiB) }
+const sparse: Case = {
+  title: `${measured('4 GiB', '64 MiB')}, 64 extents of 64 KiB`,
+  runs: measured(30, 1),
+  make: (path) => writeExtents(path, measured(4 * GiB, 64 * MiB), 64, 64 * KiB),
+}
+const fragmented: Case = {
+  title: '16 GiB, 131,072 extents of 4 KiB',
+  runs: 1,
+  make: (path) => writeExtents(path, 16 * GiB, 131_072, 4 * KiB),
+}
+const smallFiles = measured(20_000, 100)
+const small: Case = {
+  title: `${smallFiles.toLocaleString('en')} files of 4 KiB`,
+  runs: 1,
+  count: smallFiles,
+  make(path) {
+    fs.mkdirSync(path)
+    for (let n = 0; n < smallFiles; n++) fs.writeFileSync(join(path, String(n)), block.subarray(0, 4 * KiB))
   },
 }
+const cases: Readonly<Record<string, Case>> = measured<Readonly<Record<string, Case>>>(
+  { dense, sparse, small, fragmented },
+  { sparse, small },
+)
 
 const kernel = retryInterrupted(linuxKernel())
 const scratch = fs.mkdtempSync(join(tmpdir(), 'rootmerge-bench-'))
@@ -139,7 +143,14 @@ function takesPart(contender: string, name: string): boolean {
   return contender !== 'fs.copyFile' || name !== 'fragmented'
 }
 
-function measure(name: string, from: FileSystem, to: FileSystem): string {
+/** What one case cost each contender between two file systems. */
+interface Row {
+  readonly title: string
+  readonly pair: string
+  readonly costs: Readonly<Record<string, Cost>>
+}
+
+function measure(name: string, from: FileSystem, to: FileSystem): Row {
   const { title, runs, make, count } = cases[name] as Case
   const source = join(from.directory(), `source-${name}`)
   if (!fs.existsSync(source)) make(source)
@@ -154,9 +165,13 @@ function measure(name: string, from: FileSystem, to: FileSystem): string {
     }
   }
   fs.rmSync(source, { recursive: true })
-  const cells = Object.keys(contenders).map((each) => (costs.has(each) ? format(best(costs.get(each))) : '-'))
-  const ratio = (one: string, other: string) => (best(costs.get(one)).cpu / best(costs.get(other)).cpu).toFixed(2)
   const pair = from === to ? from.name : `${from.name} to ${to.name}`
+  return { title, pair, costs: Object.fromEntries([...costs].map(([each, all]) => [each, best(all)])) }
+}
+
+function lineOf({ title, pair, costs }: Row): string {
+  const cells = Object.keys(contenders).map((each) => (costs[each] === undefined ? '-' : format(costs[each])))
+  const ratio = (one: string, other: string) => ((costs[one]?.cpu ?? 0) / (costs[other]?.cpu ?? 0)).toFixed(2)
   return `| ${[title, pair, ...cells, ratio('chain', 'C'), ratio('chain', 'cp'), ratio('fastest', 'cp')].join(' | ')} |`
 }
 
@@ -171,10 +186,10 @@ function measurePair(from: string, to: string, names: string): void {
   const find = (name: string) => fileSystems().find((each) => each.name === name)
   const [one, other] = [find(from), find(to)]
   if (one === undefined || other === undefined) throw new Error(`no such file systems: ${from}, ${to}`)
-  for (const name of names.split(',')) fs.writeSync(1, `${measure(name, one, other)}\n`)
+  for (const name of names.split(',')) fs.writeSync(1, `${JSON.stringify(measure(name, one, other))}\n`)
 }
 
-const pairs: readonly (readonly [string, string])[] = [
+const allPairs: readonly (readonly [string, string])[] = [
   ...['ext4', 'xfs', 'xfs without reflink', 'btrfs subvolume one', 'tmpfs'].map((name) => [name, name] as const),
   ['btrfs subvolume one', 'btrfs subvolume two'],
   ['overlay on xfs', 'overlay on xfs'],
@@ -183,14 +198,33 @@ const pairs: readonly (readonly [string, string])[] = [
   ['tmpfs', 'ext4'],
 ]
 
+const pairs = measured(allPairs, [
+  ['ext4', 'ext4'],
+  ['ext4', 'xfs'],
+] as const)
+
 function measureAll(names: string): void {
+  const results = new Results('filecopy', 'What does copying contents cost?', 'ms of processor time', 'less')
   const head = ['case', 'file system', ...Object.keys(contenders), 'chain / C', 'chain / cp', 'fastest / cp']
   fs.writeSync(1, `Linux ${release()}, Node ${process.version}; milliseconds of wall clock (of processor time)\n\n`)
   fs.writeSync(1, `| ${head.join(' | ')} |\n| ${head.map(() => '---').join(' | ')} |\n`)
-  const env = { ...process.env, ROOTMERGE_TEST_IMAGE_GIB: '6' }
+  const env = { ...process.env, ROOTMERGE_TEST_IMAGE_GIB: measured('6', '1') }
   for (const pair of pairs) {
-    spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...pair, names], { stdio: 'inherit', env })
+    const args = [fileURLToPath(import.meta.url), ...pair, names]
+    const { stdout, status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
+    if (status !== 0) throw new Error(`${pair.join(' to ')} could not be measured`)
+    for (const line of stdout.toString().split('\n').filter(Boolean)) {
+      const row = JSON.parse(line) as Row
+      fs.writeSync(1, `${lineOf(row)}\n`)
+      for (const [contender, { cpu }] of Object.entries(row.costs)) {
+        const ours = contender === 'chain' || contender === 'fastest' ? { isOurs: true as const } : {}
+        const value = Math.round(cpu * 100) / 100
+        results.add({ case: row.title, fileSystem: row.pair, contender, value, baseline: 'cp', ...ours })
+      }
+    }
   }
+  results.version('cp', ['cp', '--version'])
+  if (names === Object.keys(cases).join(',')) results.write()
 }
 
 const [first, second, third] = process.argv.slice(2)

@@ -13,11 +13,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { rpmHeaderOf } from '../test/support/specRpm.ts'
-import { Results } from './results.ts'
+import { measured, Results } from './results.ts'
 
-const packages = 1000
+const packages = measured(1000, 20)
 const namesEach = 100
-const rounds = 5
+const rounds = measured(5, 1)
 const caseName = `${packages * namesEach} names of ${packages} packages`
 const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 const results = new Results('import', 'How long does it take to know what another installer installed?', 'ms', 'less')

@@ -6,9 +6,9 @@
 // one after the other, as Python's fnmatch does.
 
 import { compileMask } from '../src/merge/mask.ts'
-import { Results } from './results.ts'
+import { measured, Results } from './results.ts'
 
-const rounds = 15
+const rounds = measured(15, 1)
 const goal = 0.3
 
 const sets: Readonly<Record<string, readonly string[]>> = {

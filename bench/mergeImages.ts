@@ -3,6 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { measured } from './results.ts'
 
 /** A kind of image, and what to expect of it. */
 export interface ImageKind {
@@ -28,11 +29,11 @@ export function imageKinds({
 }): Readonly<Record<string, ImageKind>> {
   return {
     small: {
-      title: '20,000 files of 4 KiB',
+      title: `${measured('20,000', '200')} files of 4 KiB`,
       gibibytes: 3,
       isManyFiles: true,
       goal: 0.75,
-      make: (image) => makeFiles(image, { files: 20_000, directory: 100, bytes: 4096 }),
+      make: (image) => makeFiles(image, { files: measured(20_000, 200), directory: 100, bytes: 4096 }),
       change: changeTenth,
     },
     tree: {
@@ -45,7 +46,7 @@ export function imageKinds({
     },
     large: {
       title: `one file of ${largeGib} GiB`,
-      gibibytes: 3 * largeGib + 1,
+      gibibytes: Math.ceil(3 * largeGib + 1),
       isManyFiles: false,
       goal: 1.1,
       make: (image) => makeLarge(join(image, 'opt/large'), largeGib),

@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Mover, moveFiles } from '../src/movefile/index.ts'
 import { type Kernel, O_DIRECTORY, O_RDONLY, openKernel, openPath, retryInterrupted } from '../src/sys/index.ts'
-import { Results } from './results.ts'
+import { measured, Results } from './results.ts'
 
-const files = 5000
-const rounds = 5
+const files = measured(5000, 50)
+const rounds = measured(5, 1)
 const payload = Buffer.alloc(4096, 'rootmerge ')
 
 /** Seconds on the clock, and of CPU. */
@@ -52,6 +52,7 @@ const peers: readonly Peer[] = [
   { name: 'fs.renameSync', run: (from, to) => costOf(() => renameEach(from, to)) },
 ]
 
+const isOurs = new Set(['Mover.move', 'moveFiles', 'Mover.move of the tree'])
 const results = new Results('movefile', 'What does it cost to move a file of 4 KiB?', 'µs/file', 'less')
 results.version('mv', ['mv', '--version'])
 const print = (line: string) => process.stdout.write(`${line}\n`)
@@ -87,7 +88,8 @@ async function compare(title: string, from: string, to: string, xattrs: boolean)
     else {
       print(`${name.padEnd(26)} ${columns(summary(each), base)}`)
       const value = (summary(each).wall / files) * 1e6
-      results.add({ case: title, contender: name, value, baseline: 'C, the same calls' })
+      const ours = isOurs.has(name) ? { isOurs: true as const } : {}
+      results.add({ case: title, contender: name, value, baseline: 'C, the same calls', ...ours })
     }
   }
 }

@@ -13,8 +13,11 @@ import {
   O_RDONLY,
   RENAME_EXCHANGE,
 } from '../src/sys/index.ts'
+import { Results } from './results.ts'
 
 const mebibytes = Number(process.argv[2] ?? 300)
+const question = "What does taking a name from a file of overlayfs's lower layer cost?"
+const results = new Results('overlayExchange', question, 'ms', 'less')
 const scratch = fs.mkdtempSync('/dev/shm/rootmerge-bench-overlay-')
 
 /** Ways of taking a name from a lower file such that it can get it back. */
@@ -85,6 +88,12 @@ try {
           kernel.syncfs(fd)
           const after = fs.statfsSync(base)
           kernel.close(fd)
+          results.add({
+            case: `${mebibytes} MiB`,
+            fileSystem: `${type}${options}`,
+            contender: way,
+            value: Math.round(took * 10) / 10,
+          })
           const grown = ((before.bfree - after.bfree) * before.bsize) / 1024 ** 2
           process.stdout.write(
             `${type}${options}  ${way}: ${took.toFixed(1)} ms, ${grown.toFixed(0)} MiB of the upper layer\n`,
@@ -94,6 +103,7 @@ try {
     }
     execFileSync('umount', [base])
   }
+  results.write()
 } finally {
   fs.rmSync(scratch, { recursive: true, force: true })
 }

@@ -16,11 +16,13 @@ import { refreshIndex } from '../src/merge/refreshIndex.ts'
 import { Root } from '../src/merge/root.ts'
 import { State } from '../src/merge/state.ts'
 import { openKernel, retryInterrupted } from '../src/sys/index.ts'
+import { measured, Results } from './results.ts'
 
-const packages = 1000
-const namesEach = 1000
-const asked = 5000
-const rounds = 5
+const packages = measured(1000, 20)
+const namesEach = measured(1000, 200)
+const asked = measured(5000, 50)
+const rounds = measured(5, 1)
+const results = new Results('registry', 'What does a root with a million paths cost?', 'ms', 'less')
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const parent = process.argv[2] ?? tmpdir()
@@ -30,6 +32,7 @@ print(`Linux ${release()}, ${availableParallelism()} cores, Node ${process.versi
 try {
   benchOwners(join(directory, 'many'))
   await benchVerify(join(directory, 'large'))
+  results.write()
 } finally {
   fs.rmSync(directory, { recursive: true, force: true })
 }
@@ -44,7 +47,7 @@ function benchOwners(path: string): void {
   const names = Array.from({ length: asked }, (_, n) => (n % 2 === 0 ? nameOf(7, n % namesEach) : `usr/share/new/${n}`))
   const ask = () => withOwners(state, 'reading', (owners) => names.filter((name) => owners.of(name).length > 0).length)
   print(`\n${packages} packages, ${packages * namesEach} paths`)
-  row('by the records: 5,000 names', ask)
+  row(`by the records: ${asked} names`, ask)
   row(
     'rebuild of the index',
     () => refreshIndex(state),
@@ -52,11 +55,11 @@ function benchOwners(path: string): void {
   )
   const { size } = fs.statSync(index)
   print(`${'size of the index'.padEnd(44)} ${(size / 2 ** 20).toFixed(1).padStart(8)} MiB`)
-  row('by the index: 5,000 names, opening included', ask)
+  row(`by the index: ${asked} names, opening included`, ask)
   row('by the index: one name, opening included', () =>
     withOwners(state, 'reading', (owners) => owners.of(nameOf(9, 9))),
   )
-  print(`${'the same 5,000 in a fresh process'.padEnd(44)} ${fresh(path, names)}`)
+  tell(`the same ${asked} in a fresh process`, fresh(path, names))
   for (const [title, replaced] of [
     ['one package replaced: it stays outside', 1],
     ['five packages replaced: the index grows', 5],
@@ -71,7 +74,7 @@ function benchOwners(path: string): void {
 }
 
 /** Milliseconds from the root's opening to the last answer, where nothing was loaded or made fast before. */
-function fresh(path: string, names: readonly string[]): string {
+function fresh(path: string, names: readonly string[]): number {
   const at = (module: string) => JSON.stringify(new URL(module, import.meta.url).href)
   const script = `
     const { withOwners } = await import(${at('../src/merge/owners.js')})
@@ -88,9 +91,7 @@ function fresh(path: string, names: readonly string[]): string {
     const args = ['--input-type=module', '-e', script, path]
     return Number(execFileSync(process.execPath, args, { input: JSON.stringify(names), encoding: 'utf8' }))
   }
-  return `${median(Array.from({ length: rounds }, run))
-    .toFixed(1)
-    .padStart(8)} ms`
+  return median(Array.from({ length: rounds }, run))
 }
 
 function nameOf(owner: number, number: number): string {
@@ -132,13 +133,15 @@ async function benchVerify(path: string): Promise<void> {
     }
     bytes += count * size
   }
-  write('small', 4000, 16 << 10)
-  write('middle', 192, 1 << 20)
-  write('large', 4, 64 << 20)
+  const counts = measured({ small: 4000, middle: 192, large: 4 }, { small: 40, middle: 2, large: 1 })
+  write('small', counts.small, 16 << 10)
+  write('middle', counts.middle, 1 << 20)
+  write('large', counts.large, 64 << 20)
   await merge({ root, image, package: 'large', durability: 'none' })
   fs.rmSync(image, { recursive: true })
   const cores = Math.min(4, availableParallelism())
-  print(`\n${(bytes / 2 ** 20).toFixed(0)} MiB in ${4000 + 192 + 4} files, read from memory, ${cores} cores`)
+  const title = `${(bytes / 2 ** 20).toFixed(0)} MiB, read from memory by ${cores} threads`
+  print(`\n${title}`)
   const times: Record<string, number[]> = {}
   const script = `cd "$0" && find small middle large -type f -print0 | xargs -0 -P ${cores} -n 16 sha256sum > /dev/null`
   const openssl = script.replace('sha256sum', 'openssl dgst -sha256')
@@ -157,15 +160,24 @@ async function benchVerify(path: string): Promise<void> {
   }
   for (const [name, all] of Object.entries(times)) {
     const ms = median(all)
+    results.add({
+      case: title,
+      contender: name,
+      value: Math.round(ms),
+      baseline: `openssl dgst -sha256, xargs -P ${cores}`,
+    })
     print(
       `${name.padEnd(44)} ${ms.toFixed(0).padStart(8)} ms ${(bytes / 1e6 / (ms / 1000)).toFixed(0).padStart(6)} MB/s`,
     )
   }
-  for (const command of [
-    ['dpkg', '--verify'],
-    ['rpm', '-Va'],
-  ])
-    timeSystem(command)
+  const others = measured(
+    [
+      ['dpkg', '--verify'],
+      ['rpm', '-Va'],
+    ],
+    [],
+  )
+  for (const command of others) timeSystem(command)
 }
 
 /** Other installers verify what they installed; how much that is, they say themselves. */
@@ -196,9 +208,12 @@ function row(name: string, run: () => unknown, prepare: () => unknown = () => {}
     run()
     times.push(performance.now() - start)
   }
-  print(
-    `${name.padEnd(44)} ${median(times).toFixed(1).padStart(8)} ms (first ${(times[0] ?? 0).toFixed(1)}, best ${Math.min(...times).toFixed(1)})`,
-  )
+  tell(name, median(times), `(first ${(times[0] ?? 0).toFixed(1)}, best ${Math.min(...times).toFixed(1)})`)
+}
+
+function tell(name: string, milliseconds: number, more = ''): void {
+  print(`${name.padEnd(44)} ${milliseconds.toFixed(1).padStart(8)} ms ${more}`)
+  results.add({ case: name, contender: 'rootmerge', value: Math.round(milliseconds * 10) / 10 })
 }
 
 function median(values: readonly number[]): number {

@@ -1,4 +1,4 @@
-// The one format in which every measurement is kept: a script here measures, `report.ts` makes the table and the charts.
+// The one format in which every measurement is kept: a script here measures, `charts.ts` makes the table and the charts.
 //
 //   const results = new Results('merge', 'How long does a merge take, beside the peers?', 'ms', 'less')
 //   results.add({ case: '26,000 files', fileSystem: 'ext4', contender: 'rootmerge', value: 812, baseline: 'cp -a' })
@@ -13,8 +13,19 @@ import { fileURLToPath } from 'node:url'
 /** Compiled or not, the project's folder is where package.json is. */
 const project = fileURLToPath(new URL(import.meta.url.includes('/build/') ? '../..' : '..', import.meta.url))
 
-/** Where the results lie; they are part of the project, so that every number in the documentation has its source. */
-export const resultsFolder = join(project, 'bench/results')
+/** BENCH_QUICK=1 tries that everything runs: little of everything, whose figures mean nothing and stay out of the project. */
+const isQuick = process.env.BENCH_QUICK === '1'
+
+/** A size as it is measured, or the small one that a trial has instead. */
+export function measured<T>(full: T, quick: T): T {
+  return isQuick ? quick : full
+}
+
+/** Where the page, the charts and the results are; part of the project, so that every number in it has its source. */
+export const benchFolder: string = join(project, measured('bench', 'build/bench-quick'))
+
+/** Where the results lie. */
+export const resultsFolder: string = join(benchFolder, 'results')
 
 /** One number: one contender in one case. */
 export interface Measurement {
@@ -26,6 +37,8 @@ export interface Measurement {
   readonly contender: string
   /** In the unit of the results: the median of the runs, unless a note says otherwise. */
   readonly value: number
+  /** Whether the contender is a way of rootmerge's, where its name does not say so. */
+  readonly isOurs?: true
   /** The contender of the same case that ratios are taken against. */
   readonly baseline?: string
   /** What a reader must know, such as `does not sync`. */

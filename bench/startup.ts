@@ -7,12 +7,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Results } from './results.ts'
+import { measured, Results } from './results.ts'
 
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const results = new Results('startup', 'How long until the command has answered, as a whole process?', 'ms', 'less')
 const folder = mkdtempSync(join(tmpdir(), 'rootmerge-startup-'))
-const rounds = 21
+const rounds = measured(21, 1)
 
 function once(node: string, args: readonly string[]): number {
   const started = performance.now()

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { subjects } from '../../bench/all.ts'
 import { chartOf } from '../../bench/chart.ts'
-import { benchPage, casesOf, readResults, shown } from '../../bench/charts.ts'
+import { benchPage, casesOf, numbersTable, readResults, shown, withNumbers } from '../../bench/charts.ts'
 import { bundled, dependencies, isAllowed } from '../../scripts/licences.ts'
 import { releasedChangelog } from '../../scripts/release.ts'
 
@@ -37,6 +38,43 @@ describe('the project', function () {
       if (!page.includes(`## ${file.question}\n`)) continue // measured since; make bench brings it in
       for (const [name] of casesOf(file.measurements)) assert.ok(page.includes(`| ${name} |`), name)
     }
+  })
+
+  it('measures every subject with one command', () => {
+    const folder = join(project, 'bench')
+    const measuring = fs
+      .readdirSync(folder)
+      .filter(
+        (name) =>
+          name.endsWith('.ts') &&
+          /^const \w+ = new Results\(|^ {2}const results = new Results\(/m.test(
+            fs.readFileSync(join(folder, name), 'utf8'),
+          ),
+      )
+      .map((name) => name.replace(/\.ts$/, ''))
+    assert.deepEqual(Object.keys(subjects).sort(), measuring.sort())
+  })
+
+  it('tells in README.md the best and the worst ratio of each subject, against each peer', () => {
+    const page = fs.readFileSync(join(project, 'README.md'), 'utf8')
+    assert.equal(withNumbers(page, readResults()), page, 'node build/bench/charts.js brings it up to date')
+    const of = (contender: string, value: number, baseline?: string) => ({
+      case: 'c',
+      contender,
+      value,
+      ...(baseline && { baseline }),
+    })
+    const machine = { processor: 'p', cores: 1, memoryGiB: 1, load: 0 }
+    const rest = { command: 'c', date: 'd', machine, kernel: 'k', node: 'n', versions: {} }
+    const measurements = [
+      of('rootmerge', 1, 'cp'),
+      of('cp', 2),
+      { ...of('rootmerge', 9, 'cp'), fileSystem: 'ext4' },
+      { ...of('cp', 3), fileSystem: 'ext4' },
+      { ...of('tar', 3, 'cp'), fileSystem: 'ext4' },
+    ]
+    const file = { subject: 's', question: 'q?', unit: 'ms', better: 'less' as const, ...rest, measurements }
+    assert.match(numbersTable([file]), /^\| q\? \| 0\.50 to 3\.00 of cp \|\n$/m)
   })
 
   it('draws what is in the results, and nothing else', () => {
