@@ -1,11 +1,14 @@
-// Tables of the documentation that are made from the code.
+// Tables of the documentation that are made from the code, and from what was measured.
 
+import { numbersTable, readResults } from '../bench/charts.ts'
 import { type Rule, rules } from '../src/merge/decide.ts'
 import { recoveryTable } from '../src/merge/recover.ts'
 
 /** By their names in the pages: Markdown, with a line feed at the end. */
 export const tables: Readonly<Record<string, () => string>> = {
   rules: () => table(['live object', 'owner', 'protected', 'edited', 'action'], rules.map(rowOf)),
+  /** Written by `make bench`, as it measures. */
+  numbers: () => numbersTable(readResults()),
   recovery: () =>
     table(
       ['last marker', 'reliable', '--undo', 'recovery does'],
