@@ -1,25 +1,18 @@
 // The images of a call as trees: directories as they are, archives unpacked into hidden trees that go afterwards.
 
-import { tmpdir } from 'node:os'
-import { metadataPolicy } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { AT_FDCWD, displayName, type Kernel, type Name, nameBytes, toName } from '../sys/index.ts'
-import { accountsAt } from './accounts.ts'
 import { standardInput } from './archive/archiveFile.ts'
-import { type ArchiveOptions, type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
-import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
+import type { ArchiveOptions, UnpackedArchive } from './archive/unpack.ts'
 import { makeProtection, type Protection, type ProtectionOptions } from './config/protection.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { ociFormat } from './formats/ociImage.ts'
+import { ociName } from './formats/ociName.ts'
 import { LayersAbove } from './layers.ts'
 import type { ImageOptions, MergeOptions, MoveOptions } from './options.ts'
 import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
-import { ProgressMeter } from './progress.ts'
-import { Root } from './root.ts'
 import { nameSelector, type SelectionOptions } from './selection.ts'
-import { type Access, stateName } from './session.ts'
-import { State } from './state.ts'
+import type { Access } from './session.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
 /** Options that the images of a call may each have, or have from the call. */
@@ -69,45 +62,25 @@ export interface ImageTree {
  *
  * @throws {CorruptImageError} @throws {UnsafeEntryError} of archives, before `use` is called
  */
-export function withTrees<T>(
+export async function withTrees<T>(
   engine: EngineContext,
   options: MergeOptions,
   access: Access,
   use: (trees: readonly ImageTree[]) => T,
-): T {
+): Promise<T> {
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
   const archives = images.filter((image) => isArchive(engine.kernel, image))
   if (archives.length === 0) return use(images)
-  const spool = openSpool(engine.kernel, options, access)
-  const unpacked = new Map<ImageOptions, UnpackedArchive>()
-  try {
-    for (const archive of archives) unpacked.set(archive.options, unpackImage(engine, options, spool, archive))
-    return use(
+  // Most merges are of trees, and what reads archives of every kind is a fifth of what a merge would load.
+  const { withUnpacked } = await import('./archiveTrees.ts')
+  return withUnpacked(engine, options, access, archives, (unpacked) =>
+    use(
       images.map((image) => {
         const archive = unpacked.get(image.options)
         return archive === undefined ? image : { ...image, path: archive.path, unpacked: archive }
       }),
-    )
-  } finally {
-    for (const archive of unpacked.values()) archive.remove()
-    spool.root.close()
-  }
-}
-
-function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool, archive: ImageTree) {
-  const meter = new ProgressMeter(engine)
-  meter.enter('unpack')
-  const unpacking: Unpacking = {
-    ...engine,
-    spool,
-    options: archive.options,
-    policy: metadataPolicy(options),
-    jobs: options.jobs,
-    accounts: accountsAt(engine.kernel, toName(options.root)),
-    digests: options.digest !== 'none',
-    onEntry: (bytes) => meter.addEntry(bytes),
-  }
-  return unpackArchive(unpacking, archive.path)
+    ),
+  )
 }
 
 /** Opens trees as images while `use` runs. */
@@ -163,18 +136,9 @@ function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOri
   return options.mode === undefined ? {} : { mode: options.mode }
 }
 
-/** Where archives are unpacked: in the state directory, from where contents may be shared; who only plans stays outside. */
-function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool {
-  if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
-  const root = new Root(kernel, toName(options.root))
-  const directory = new State(root, stateName(options)).make()
-  removeAbandonedTrees(kernel, directory)
-  return { root, name: directory.name }
-}
-
 /** Of directories only a container image's layout is one, which has to be asked for: any tree may look like it. */
 function isArchive(kernel: Kernel, { path, options }: ImageTree): boolean {
-  return path === standardInput || options.format === ociFormat.name || !isDirectory(kernel, path)
+  return path === standardInput || options.format === ociName || !isDirectory(kernel, path)
 }
 
 function isDirectory(kernel: Kernel, path: Name): boolean {

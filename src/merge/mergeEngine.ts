@@ -53,12 +53,12 @@ export interface Merging {
 }
 
 /** Opens everything, plans, and goes on with a plan that nothing speaks against. */
-function planned<T>(
+async function planned<T>(
   engine: EngineContext,
   options: MergeOptions,
   access: Access,
   use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
-): T {
+): Promise<T> {
   const run = access === 'reading' ? reading : changing
   const spareThreads = new SpareThreads(engine, access === 'reading' ? 1 : jobsOf(options.jobs))
   const inRoot = (trees: readonly ImageTree[]) =>
@@ -71,7 +71,7 @@ function planned<T>(
       ),
     )
   try {
-    return withTrees(engine, options, access, inRoot)
+    return await withTrees(engine, options, access, inRoot)
   } catch (error) {
     throw explained(error, toName(options.root))
   } finally {

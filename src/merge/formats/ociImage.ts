@@ -15,6 +15,7 @@ import { readTar } from '../archive/tarReader.ts'
 import { UnsafeEntryError } from '../errors.ts'
 import { type Blobs, openBlobs } from './ociBlobs.ts'
 import { type Layer, layersOf } from './ociManifest.ts'
+import { ociName } from './ociName.ts'
 import { whiteoutOf } from './ociWhiteouts.ts'
 
 /**
@@ -24,7 +25,7 @@ import { whiteoutOf } from './ociWhiteouts.ts'
  * it is read more than once.
  */
 export const ociFormat: Format = {
-  name: 'oci',
+  name: ociName,
   reads: 'stored',
   recognises: () => false,
   open: (source) => {
