@@ -1,7 +1,9 @@
 // What a command's help says beside its options: examples and notes. The manual pages and docs/commands.md take the same.
 
+import { isatty } from 'node:tty'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
+import { output } from './write.ts'
 
 /** One thing that a person wants to do, and what to type for it. */
 export interface Example {
@@ -28,8 +30,7 @@ export function withNotes(command: Command, ...notes: readonly string[]): Comman
   notesByCommand.set(command, notes)
   return command.addHelpText('after', ({ command: asked }) => {
     const helper = asked.createHelp()
-    const width = process.stdout.columns ?? 80
-    return `\n${notes.map((note) => helper.boxWrap(note, width)).join('\n\n')}`
+    return `\n${notes.map((note) => helper.boxWrap(note, helpWidth())).join('\n\n')}`
   })
 }
 
@@ -45,5 +46,15 @@ export function notesOf(command: Command): readonly string[] {
 
 /** A heading as the options' own: bold on a terminal. */
 export function title(text: string): string {
-  return styleText('bold', text, { stream: process.stdout })
+  return isColoured() ? styleText('bold', text, { stream: process.stdout }) : text
+}
+
+/** Whether what goes to standard output may have colours at all: the stream, which knows exactly, takes 3 ms to make. */
+export function isColoured(): boolean {
+  return isatty(output) || process.env.FORCE_COLOR !== undefined
+}
+
+/** How wide help is written. */
+export function helpWidth(): number {
+  return (isatty(output) ? process.stdout.columns : undefined) ?? 80
 }

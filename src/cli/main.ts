@@ -2,23 +2,31 @@
 // The command: words in, one library call, words and an exit code out. No decisions are taken here.
 
 import module from 'node:module'
-import { type Command, CommanderError } from 'commander'
+import { type Command, CommanderError, type OutputConfiguration } from 'commander'
 import { argumentBytes } from './arguments.ts'
 import { commands, groups, makeProgram } from './commands.ts'
 import { debugFromEnvironment } from './debug.ts'
 import { exitCodeOf, exitCodes } from './exitCodes.ts'
-import { title } from './help.ts'
+import { helpWidth, isColoured, title } from './help.ts'
 import { printError } from './output.ts'
 import { lookAtSignals } from './signals.ts'
 import { packageVersion } from './version.ts'
 import { complaints, write } from './write.ts'
+
+/** Where commander writes, and what it would ask the streams about. */
+const commanderOutput: OutputConfiguration = {
+  writeOut: (text) => write(text),
+  writeErr: (text) => write(text, complaints),
+  getOutHelpWidth: helpWidth,
+  getOutHasColors: isColoured,
+}
 
 /** Commander throws instead of ending the process, and says in one line where help is. */
 function prepared(command: Command): Command {
   for (const each of command.commands) prepared(each)
   return command
     .exitOverride()
-    .configureOutput({ writeOut: (text) => write(text), writeErr: (text) => write(text, complaints) })
+    .configureOutput(commanderOutput)
     .showHelpAfterError('(add --help for the options)')
     .configureHelp({ showGlobalOptions: false, styleTitle: title })
 }
