@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { command, run, Terminal } from '../support/command.ts'
 import { withDirectory } from '../support/scratch.ts'
 
-/** An image that takes a second or two. */
+/** An image that takes a second or two, in one thread: its files are told in their order. */
 function withLongMerge(body: (root: string, args: string[]) => Promise<void>): Promise<void> {
   return withDirectory(async (directory) => {
     const [root, image] = [join(directory, 'root'), join(directory, 'image')]
     fs.mkdirSync(root)
     fs.mkdirSync(join(image, 'd'), { recursive: true })
     for (let n = 0; n < 6000; n++) fs.writeFileSync(join(image, `d/${n}`), 'x')
-    await body(root, ['merge', image, '--package', 'p', '--root', root])
+    await body(root, ['merge', image, '--package', 'p', '--root', root, '--jobs', '1'])
   })
 }
 
@@ -33,8 +33,8 @@ describe('signals', function () {
 
   it('a second Ctrl-C ends it at once by the default handler, and the next run recovers', () =>
     withLongMerge(async (root, args) => {
-      const terminal = new Terminal([...args, '--verbose'])
-      await terminal.until(/d\/1000: /)
+      const terminal = new Terminal([...args, '--verbose']) // a third is staged by d/2999: undoing takes a moment
+      await terminal.until(/d\/2999: /)
       terminal.type('\x03')
       await terminal.until(/SIGINT: undoing/)
       terminal.type('\x03')
@@ -52,7 +52,7 @@ describe('signals', function () {
       let sent = 0
       child.stderr.on('data', (chunk: Buffer) => {
         told += chunk.toString()
-        if (sent === 0 && /d\/1000: /.test(told)) sent += Number(child.kill('SIGTERM'))
+        if (sent === 0 && /d\/2999: /.test(told)) sent += Number(child.kill('SIGTERM'))
         else if (sent === 1 && told.includes('undoing')) sent += Number(child.kill('SIGTERM'))
       })
       assert.equal(await ended, 'SIGTERM')
