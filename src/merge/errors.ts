@@ -37,7 +37,8 @@ export class CollisionError extends RootmergeError {
 
   constructor(packageName: string, collisions: readonly Collision[]) {
     const lines = collisions.map((c) => `  ${c.name}: ${c.live} of ${c.owners.join(', ') || 'nobody'} (${c.remedy})`)
-    super(`${packageName}: ${collisions.length} names are taken:\n${lines.join('\n')}`, {
+    const names = collisions.length === 1 ? '1 name is' : `${collisions.length} names are`
+    super(`${packageName}: ${names} taken:\n${lines.join('\n')}`, {
       hint: 'Nothing was changed. Resolve each name as it says, then merge again.',
     })
     this.collisions = collisions

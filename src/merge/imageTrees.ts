@@ -138,7 +138,15 @@ function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOri
 
 /** Of directories only a container image's layout is one, which has to be asked for: any tree may look like it. */
 function isArchive(kernel: Kernel, { path, options }: ImageTree): boolean {
-  return path === standardInput || options.format === ociName || !isDirectory(kernel, path)
+  const { format } = options
+  if (path === standardInput || format === ociName || !isDirectory(kernel, path)) return true
+  if (format === undefined) return false
+  throw new InvalidArgumentError(
+    `the image '${displayName(path)}' is a directory, not an archive of format '${format}'`,
+    {
+      hint: 'Leave the format out to merge the directory as it is.',
+    },
+  )
 }
 
 function isDirectory(kernel: Kernel, path: Name): boolean {

@@ -229,6 +229,10 @@ describe('one layer of a container image over a root', function () {
       const image = layerIn(where, 'layer', [file('usr/.wh.bin')])
       const options = { root, image, package: 'layer', format, stripComponents: 1 }
       await assert.rejects(merge(options), InvalidArgumentError)
+      // As a tree its whiteouts would be files like others.
+      const unpacked = join(where, 'unpacked')
+      fs.mkdirSync(unpacked)
+      await assert.rejects(merge({ root, image: unpacked, package: 'layer', format }), /is a directory, not an archive/)
     }))
 })
 
