@@ -18,6 +18,9 @@ import type { Step } from './steps.ts'
 /** Of the file's form; an unknown one is refused, never guessed. */
 const manifestVersion = 1
 
+/** The directory of all backups, in the state. */
+export const backupsName = 'backups'
+
 /** The name of the file in a backup's directory. */
 export const manifestName: Name = 'manifest'
 

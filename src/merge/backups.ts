@@ -19,6 +19,7 @@ import {
 } from '../sys/index.ts'
 import {
   type BackupStep,
+  backupsName,
   type DirectoryFacts,
   headerOf,
   type Manifest,
@@ -37,7 +38,7 @@ import type { PlaceStep, Step, StepContext } from './steps.ts'
 
 /** The directory of all backups, made where it is missing: only its owner may look into it. */
 export function makeBackupDirectory(state: State): Name {
-  const made = makeDirectories(state.root, joinName(state.make().name, 'backups'))
+  const made = makeDirectories(state.root, joinName(state.make().name, backupsName))
   if (state.root.kernel.fstat(made.fd).mode !== 0o700) state.root.kernel.fchmod(made.fd, 0o700)
   return made.name
 }
@@ -147,7 +148,7 @@ export function listBackups(state: State): Manifest[] {
 
 function findBackupDirectory(state: State): { fd: Fd; name: Name } | undefined {
   const made = state.find()
-  return made && state.root.findDirectory(joinName(made.name, 'backups'))
+  return made && state.root.findDirectory(joinName(made.name, backupsName))
 }
 
 /** The directory of a transaction's backup. */

@@ -22,6 +22,7 @@ import {
   type Stat,
   tryOpenat,
 } from '../sys/index.ts'
+import { backupsName } from './backupManifest.ts'
 import { removeObject } from './removal.ts'
 import { readWhole, type State, writeWhole } from './state.ts'
 import type { LeftOver } from './transaction.ts'
@@ -59,12 +60,12 @@ function readFinished({ kernel }: State['root'], directory: Fd): ReadonlySet<str
   return new Set(text.split('\n'))
 }
 
-/** Looks through a locked and recovered root. Symlinks are not followed; what lies in the state is the state's. */
+/** Looks through a locked and recovered root. Symlinks are not followed; what lies in the state's backups is needed by undo. */
 export function scanRoot(state: State, { directories = [''], cancel }: ScanRequest): ScanReport {
   const { root } = state
   const made = state.find()
   const finished = made === undefined ? new Set<string>() : readFinished(root, made.fd)
-  const scan = new Scan(root.kernel, { finished, without: made?.name, cancel })
+  const scan = new Scan(root.kernel, { finished, without: made && joinName(made.name, backupsName), cancel })
   for (const name of directories) {
     const { fd, name: resolved } = root.directory(name)
     withDescriptor(root.kernel, root.kernel.openat(fd, '.', O_RDONLY | O_DIRECTORY), (own) => scan.look(own, resolved))
