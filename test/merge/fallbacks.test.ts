@@ -5,8 +5,8 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { RecoveryPendingError } from '../../src/merge/errors.ts'
 import { type Kernel, linuxKernel, RENAME_EXCHANGE, RENAME_NOREPLACE, SyscallError } from '../../src/sys/index.ts'
-import { crashAt, failNth, wrapKernel } from '../support/kernelDoubles.ts'
-import { checkOutcome, tell, withScenario } from './outcome.ts'
+import { crashAt, crashAtChange, failNth, wrapKernel } from '../support/kernelDoubles.ts'
+import { checkLeftOvers, checkOutcome, tell, withScenario } from './outcome.ts'
 import { recover, scenarioOf } from './scenarios.ts'
 import { full, runOnce } from './sweeping.ts'
 
@@ -52,13 +52,18 @@ describe('a merge by a kernel that', function () {
     it(`${title} is recovered when it dies at any call`, () =>
       withScenario(upgrade, async (prepared) => {
         const outcomes = { before: 0, after: 0 }
-        for (let n = 1; ; n += full ? 1 : 9) {
-          const { seen } = await runOnce(upgrade, prepared, (kernel) => crashAt(decline(kernel), n))
-          if (seen.hit === undefined) break
-          recover(prepared.work, decline(linuxKernel()), n % 2 === 0)
-          outcomes[checkOutcome(prepared.work, prepared, `after dying at call ${n} (${seen.hit})`)]++
+        for (let n = 1; ; n += full ? 1 : 5) {
+          const die = (kernel: Kernel) => crashAtChange(decline(kernel), n)
+          if ((await runOnce(upgrade, prepared, die)).seen.hit === undefined) break
+          recover(prepared.work, decline(linuxKernel()))
+          outcomes[checkOutcome(prepared.work, prepared, `after dying at change ${n}`)]++
+          const { seen } = await runOnce(upgrade, prepared, die)
+          recover(prepared.work, decline(linuxKernel()), true)
+          outcomes[
+            checkOutcome(prepared.work, prepared, `after dying at change ${n} (${seen.hit}), recovered by undoing`)
+          ]++
         }
-        tell(`died at ${outcomes.before + outcomes.after} calls`, outcomes)
+        tell(`died at ${outcomes.before + outcomes.after} changes, recovered both ways`, outcomes)
         assert.ok(outcomes.before > 20 && outcomes.after > 3, JSON.stringify(outcomes))
       }))
 
@@ -70,15 +75,18 @@ describe('a merge by a kernel that', function () {
             failNth(decline(kernel), n, 'EIO'),
           )
           if (seen.hit === undefined) break
-          assert.deepEqual(leaked, [])
-          if (leftOvers.length > 0) outcomes.leftOver++
-          else if (error instanceof RecoveryPendingError) {
+          const where = `after EIO at call ${n} (${seen.hit}): ${String(error)}`
+          assert.deepEqual(leaked, [], `descriptors left ${where}`)
+          if (leftOvers.length > 0) {
+            outcomes.leftOver++
+            checkLeftOvers(prepared, leftOvers, where)
+          } else if (error instanceof RecoveryPendingError) {
             outcomes.pending++
             recover(prepared.work, decline(linuxKernel()))
-            checkOutcome(prepared.work, prepared, `after EIO at call ${n} (${seen.hit})`)
+            checkOutcome(prepared.work, prepared, where)
           } else {
-            const outcome = checkOutcome(prepared.work, prepared, `after EIO at call ${n} (${seen.hit})`)
-            assert.equal(outcome, error === undefined ? 'after' : 'before')
+            const outcome = checkOutcome(prepared.work, prepared, where)
+            assert.equal(outcome, error === undefined ? 'after' : 'before', where)
             outcomes[outcome]++
           }
         }

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import type { LeftOver } from '../../src/merge/transaction.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -81,17 +82,34 @@ export function checkOutcome(
     ...differencesBetween(recordsWithoutEmpty(recordsSnapshot(work)), recordsWithoutEmpty(before.records)),
     ...differencesBetween(imagesSnapshot(work, true), before.images),
   ]
-  const toAfter = [
-    ...differencesBetween(rootSnapshot(work, false), after.loose),
-    ...differencesBetween(recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
-    ...differencesBetween(
-      withoutTimesOfDirectories(imagesSnapshot(work, true)),
-      withoutTimesOfDirectories(after.images),
-    ),
-  ]
   if (toBefore.length === 0) return 'before'
+  const toAfter = differencesToAfter(work, after)
   assert.deepEqual(toAfter, [], `neither before (${toBefore.join('; ')}) nor after ${where}`)
   return 'after'
+}
+
+/** Demands that a merge is done, and that whatever is there beside it was told (with what is below, and the way to it). */
+export function checkLeftOvers({ work, after }: Prepared, leftOvers: readonly LeftOver[], where: string): void {
+  const told = leftOvers.map(({ name }) => resolve(work, 'root', name))
+  const isTold = (path: string) => told.some((each) => isWithin(path, each) || isWithin(each, path))
+  const staging = stagingNames(work).filter((name) => !isTold(join(work, 'root', name)))
+  assert.deepEqual([...staging, ...differencesToAfter(work, after, isTold)], [], `not told ${where}: only ${told}`)
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return `${path}/`.startsWith(`${directory}/`)
+}
+
+function differencesToAfter(work: string, after: Sides, isTold = (_path: string) => false): string[] {
+  const compare = (top: string, now: Snapshot, then: Snapshot) => {
+    const untold = [...now].filter(([name]) => then.has(name) || !isTold(join(work, top, name)))
+    return differencesBetween(new Map(untold), then)
+  }
+  return [
+    ...compare('root', rootSnapshot(work, false), after.loose),
+    ...compare('root/var/lib/rootmerge/packages', recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
+    ...compare('', withoutTimesOfDirectories(imagesSnapshot(work, true)), withoutTimesOfDirectories(after.images)),
+  ]
 }
 
 /** Demands that every package is as its record says, but for what the administrator has edited. */

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Fd, type Kernel, linuxKernel, RENAME_EXCHANGE } from '../../src/sys/index.ts'
 import { fileSystems } from '../support/filesystems.ts'
-import { type Call, type CountingKernel, Crash, wrapKernel } from '../support/kernelDoubles.ts'
+import { type Call, crashAt, wrapKernel } from '../support/kernelDoubles.ts'
 import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
@@ -17,18 +17,6 @@ import { contextOf, mortal, recover, type Scenario, scenarioOf } from './scenari
 import { runOnce } from './sweeping.ts'
 
 const upgrade: Scenario = scenarioOf('an upgrade with removals and changes of type')
-
-/** Dies at the n-th of the calls that count, and at every call after it. */
-function dyingAt(kernel: Kernel, n: number, counts: (call: Call) => boolean): CountingKernel {
-  const seen: CountingKernel['seen'] = { calls: 0, hit: undefined }
-  const dying = wrapKernel(kernel, (call, args, proceed) => {
-    if (seen.hit !== undefined) throw new Crash(`dead since ${seen.hit}`)
-    if (!counts(call) || ++seen.calls < n) return proceed(...args)
-    seen.hit = call
-    throw new Crash(`died at ${call} ${n}`)
-  })
-  return { kernel: dying, seen }
-}
 
 /** At how many of the renames and journal writes a death leaves a root that is neither before nor after. */
 async function brokenPoints(
@@ -39,7 +27,7 @@ async function brokenPoints(
   await withScenario(upgrade, async (prepared) => {
     const counts = (call: Call) => call === 'renameat' || call === 'pwrite' || call === 'fdatasync'
     for (let n = 1; ; n++) {
-      const { seen } = await runOnce(upgrade, prepared, (kernel) => dyingAt(sabotage(kernel), n, counts))
+      const { seen } = await runOnce(upgrade, prepared, (kernel) => crashAt(sabotage(kernel), n, counts))
       if (seen.hit === undefined) break
       points.all++
       try {
@@ -126,7 +114,7 @@ async function adminsFileAfterUndo(parent: string, around: (kernel: Kernel) => K
     fs.mkdirSync(image)
     writeTree(image, 'f /etc/first "1"\nf /etc/second "2"')
     const process = mortal()
-    const { kernel } = dyingAt(around(process.kernel), 2, (call) => call === 'renameat')
+    const { kernel } = crashAt(around(process.kernel), 2, (call) => call === 'renameat')
     await assert.rejects(mergeImages(contextOf(kernel), { root, image, package: 'p' }))
     process.bury()
     const [placed] = fs.readdirSync(join(root, 'etc')).filter((name) => !name.startsWith('.'))

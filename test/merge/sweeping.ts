@@ -1,7 +1,8 @@
 // One run of a scenario with a kernel that fails or dies, for the sweeps.
 
+import type { LeftOver } from '../../src/merge/transaction.ts'
 import type { Kernel } from '../../src/sys/index.ts'
-import type { CountingKernel } from '../support/kernelDoubles.ts'
+import { type CountingKernel, crashAtChange } from '../support/kernelDoubles.ts'
 import type { Prepared } from './outcome.ts'
 import { copyOf, mortal, type Scenario } from './scenarios.ts'
 
@@ -15,14 +16,21 @@ export async function runOnce(scenario: Scenario, prepared: Prepared, double: (k
   const { kernel, seen } = double(process.kernel)
   let error: unknown
   let report: unknown
-  let leftOvers: readonly unknown[] = []
+  let leftOvers: readonly LeftOver[] = []
   try {
     report = await scenario.operate(kernel, prepared.work)
-    leftOvers = (report as { leftOvers: readonly unknown[] }).leftOvers
+    leftOvers = (report as { leftOvers: readonly LeftOver[] }).leftOvers
   } catch (thrown) {
     error = thrown
   }
   const leaked = [...process.open.values()]
   process.bury()
   return { error, seen, leaked, leftOvers, report }
+}
+
+/** How many calls of a scenario change the disk when nothing goes wrong. */
+export async function changesOf(scenario: Scenario, prepared: Prepared): Promise<number> {
+  const { seen, error } = await runOnce(scenario, prepared, (kernel) => crashAtChange(kernel, Number.POSITIVE_INFINITY))
+  if (error !== undefined) throw error
+  return seen.calls
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { CannotUndoError, RecoveryPendingError } from '../../src/merge/errors.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
-import { type CountingKernel, crashAt, failNth } from '../support/kernelDoubles.ts'
+import { type CountingKernel, crashAtChange, failNth } from '../support/kernelDoubles.ts'
 import { listHistory, mergeImages, undoTransaction, unmergePackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
@@ -69,13 +69,16 @@ describe('undo()', function () {
     it(`of ${title} that dies at any call is recovered to before or after`, () =>
       withUndoing(title, async (undoing) => {
         const outcomes = { before: 0, after: 0 }
-        for (let n = 1; ; n += full ? 1 : 9) {
-          const { seen } = await undoing.run((kernel) => crashAt(kernel, n))
-          if (seen.hit === undefined) break
+        for (let n = 1; ; n++) {
+          const die = (kernel: Kernel) => crashAtChange(kernel, n)
+          if ((await undoing.run(die)).seen.hit === undefined) break
           recover(undoing.work)
-          outcomes[undoing.check(`after dying at call ${n} (${seen.hit})`)]++
+          outcomes[undoing.check(`after dying at change ${n}`)]++
+          const { seen } = await undoing.run(die)
+          recover(undoing.work, linuxKernel(), true)
+          outcomes[undoing.check(`after dying at change ${n} (${seen.hit}), recovered by undoing`)]++
         }
-        tell(`died at ${outcomes.before + outcomes.after} calls`, outcomes)
+        tell(`died at ${outcomes.before + outcomes.after} changes, recovered both ways`, outcomes)
         assert.ok(outcomes.before > 10 && outcomes.after > 2, JSON.stringify(outcomes))
       }))
 
@@ -118,16 +121,16 @@ describe('a merge that keeps what it displaces', function () {
         await scenario.operate(linuxKernel(), work)
         const after = rootOf(work)
         const outcomes = { before: 0, after: 0 }
-        for (let n = 1; ; n += full ? 1 : 19) {
+        for (let n = 1; ; n++) {
           copyOf(directory, work)
           const dying = mortal()
-          const { kernel, seen } = crashAt(dying.kernel, n)
+          const { kernel, seen } = crashAtChange(dying.kernel, n)
           await scenario.operate(kernel, work).catch(() => {})
           dying.bury()
           if (seen.hit === undefined) break
           recover(work)
           const isBefore = differencesBetween(rootOf(work), before).length === 0
-          const where = `after dying at call ${n} (${seen.hit})`
+          const where = `after dying at change ${n} (${seen.hit})`
           assert.deepEqual(namesOfTransactions(work), [], where)
           if (!isBefore) {
             assert.deepEqual(differencesBetween(rootOf(work), after), [], where)
@@ -136,7 +139,7 @@ describe('a merge that keeps what it displaces', function () {
           }
           outcomes[isBefore ? 'before' : 'after']++
         }
-        tell(`died at ${outcomes.before + outcomes.after} calls`, outcomes)
+        tell(`died at ${outcomes.before + outcomes.after} changes`, outcomes)
         assert.ok(outcomes.before > 10 && outcomes.after > 2, JSON.stringify(outcomes))
       }, memory))
   }

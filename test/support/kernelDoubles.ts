@@ -1,6 +1,6 @@
 // Kernels for tests: each wraps another and changes one thing.
 
-import { type ErrnoName, type Fd, type Kernel, SyscallError } from '../../src/sys/index.ts'
+import { type ErrnoName, type Fd, type Kernel, O_CREAT, O_TRUNC, SyscallError } from '../../src/sys/index.ts'
 
 /** The name of a method of Kernel. */
 export type Call = keyof Kernel
@@ -41,16 +41,42 @@ export class Crash extends Error {
   override readonly name = 'Crash'
 }
 
-/** Dies at the n-th call (from 1): neither it nor any later call is made, whatever the engine catches. */
-export function crashAt(kernel: Kernel, n: number): CountingKernel {
+/** Tells which calls are counted. */
+type Counts = (call: Call, args: readonly unknown[]) => boolean
+
+const everyCall: Counts = () => true
+
+/** Dies at the n-th call (from 1) of those that count: neither it nor any later call is made, whatever the engine catches. */
+export function crashAt(kernel: Kernel, n: number, counts: Counts = everyCall): CountingKernel {
   const seen: CountingKernel['seen'] = { calls: 0, hit: undefined }
   const crashing = wrapKernel(kernel, (call, args, proceed) => {
-    seen.calls++
-    if (seen.calls < n) return proceed(...args)
+    if (seen.hit === undefined && (!counts(call, args) || ++seen.calls < n)) return proceed(...args)
     seen.hit ??= call
     throw new Crash(`died at call ${n}, ${seen.hit}`)
   })
   return { kernel: crashing, seen }
+}
+
+/** Calls that look, wait, or flush. */
+const leavesAsIs: ReadonlySet<Call> = new Set<Call>([
+  ...(['close', 'pipe', 'getStatusFlags', 'poll', 'read', 'pread', 'lseek', 'flock'] as const),
+  ...(['fstat', 'statat', 'findat', 'accessat', 'fstatfs', 'readDirectory', 'readlinkat', 'handleAt'] as const),
+  ...(['listXattrs', 'getXattr', 'getInodeFlags', 'getProject', 'blockDeviceSize'] as const),
+  ...(['fsync', 'fdatasync', 'syncfs'] as const),
+])
+
+/** Whether a call can change what the next process sees on the disk. */
+export function changesDisk(call: Call, args: readonly unknown[]): boolean {
+  if (call === 'openat' || call === 'openat2') return ((args[2] as number) & (O_CREAT | O_TRUNC)) !== 0
+  return !leavesAsIs.has(call)
+}
+
+/**
+ * Dies at the n-th call (from 1) that changes the disk. To the next process a death at any other call looks like one at the
+ * next of these, so a sweep over them leaves no death out.
+ */
+export function crashAtChange(kernel: Kernel, n: number): CountingKernel {
+  return crashAt(kernel, n, changesDisk)
 }
 
 /** Refuses every call of one kind. */

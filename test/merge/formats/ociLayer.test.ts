@@ -15,7 +15,7 @@ import {
   verify,
 } from '../../../src/merge/index.ts'
 import { itOnEach } from '../../support/filesystems.ts'
-import { crashAt, failNth } from '../../support/kernelDoubles.ts'
+import { crashAtChange, failNth } from '../../support/kernelDoubles.ts'
 import { mergeImages } from '../../support/operations.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
@@ -334,16 +334,14 @@ function outcomeOf({ work, before, after }: Prepared, where: string): 'before' |
 
 describe('a layer whose merge is cut off', function () {
   this.timeout(600_000)
-  const stride = full ? 1 : 11
-
   it('by a death at a system call: before or after', () =>
     withScenario(scenario, async (prepared) => {
       const outcomes = { before: 0, after: 0 }
-      for (let n = 1; ; n += stride) {
-        const { seen } = await runOnce(scenario, prepared, (kernel) => crashAt(kernel, n))
+      for (let n = 1; ; n += full ? 1 : 3) {
+        const { seen } = await runOnce(scenario, prepared, (kernel) => crashAtChange(kernel, n))
         if (seen.hit === undefined) break
         recover(prepared.work)
-        outcomes[outcomeOf(prepared, `after dying at call ${n} (${seen.hit})`)]++
+        outcomes[outcomeOf(prepared, `after dying at change ${n} (${seen.hit})`)]++
       }
       tell('died', outcomes)
       assert.ok(outcomes.before > 10 && outcomes.after > 2, JSON.stringify(outcomes))
@@ -352,7 +350,7 @@ describe('a layer whose merge is cut off', function () {
   it('by a call that fails: as it was, or recovered', () =>
     withScenario(scenario, async (prepared) => {
       const outcomes = { before: 0, after: 0 }
-      for (let n = 1; ; n += stride) {
+      for (let n = 1; ; n += full ? 1 : 11) {
         const { seen, error, leftOvers } = await runOnce(scenario, prepared, (kernel) => failNth(kernel, n, 'EIO'))
         if (seen.hit === undefined) break
         if (leftOvers.length > 0) continue
