@@ -65,15 +65,15 @@ const traced = Object.keys(platformNumbers('linux', process.arch).calls)
   .filter((name) => !notCounted.includes(name))
   .map((name) => `?${name}`)
 
-/** Calls that change nothing on the disk, so that dying there is dying at the next one that does. */
-const reading =
-  /^(read|close|lseek|pread64|fcntl|flock|fstatfs|f?getxattr|f?listxattr|getdents64|readlinkat|name_to_handle_at|statx)$/
+/** Calls that look or flush: dying there is, to the next process, dying at the next one that changes the disk. */
+const leavesAsIs =
+  /^(read|close|lseek|pread64|fcntl|flock|fstatfs|f?getxattr|f?listxattr|getdents64|readlinkat|name_to_handle_at|statx|fsync|fdatasync|syncfs)$/
 
 /** Whether a call can change what is on the disk. */
 export function changes({ call, text }: TracedCall): boolean {
   if (call === 'openat' || call === 'openat2') return /O_CREAT|O_TRUNC/.test(text)
   if (call === 'ioctl') return !/GETFLAGS|GETXATTR|BLKGETSIZE/.test(text)
-  return !reading.test(call)
+  return !leavesAsIs.test(call)
 }
 
 /** Runs the command on `root` under strace. @throws {Error} when strace cannot be attached, or the command hangs */
