@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Fd, type Kernel, linuxKernel, RENAME_EXCHANGE } from '../../src/sys/index.ts'
 import { fileSystems } from '../support/filesystems.ts'
-import { type Call, crashAt, wrapKernel } from '../support/kernelDoubles.ts'
+import { type Call, type Counts, crashAt, wrapKernel } from '../support/kernelDoubles.ts'
 import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
@@ -114,7 +114,8 @@ async function adminsFileAfterUndo(parent: string, around: (kernel: Kernel) => K
     fs.mkdirSync(image)
     writeTree(image, 'f /etc/first "1"\nf /etc/second "2"')
     const process = mortal()
-    const { kernel } = crashAt(around(process.kernel), 2, (call) => call === 'renameat')
+    const places: Counts = (call, args) => call === 'renameat' && /^(first|second)$/.test(String(args[3]))
+    const { kernel } = crashAt(around(process.kernel), 2, places)
     await assert.rejects(mergeImages(contextOf(kernel), { root, image, package: 'p' }))
     process.bury()
     const [placed] = fs.readdirSync(join(root, 'etc')).filter((name) => !name.startsWith('.'))

@@ -42,7 +42,7 @@ export class Crash extends Error {
 }
 
 /** Tells which calls are counted. */
-type Counts = (call: Call, args: readonly unknown[]) => boolean
+export type Counts = (call: Call, args: readonly unknown[]) => boolean
 
 const everyCall: Counts = () => true
 
