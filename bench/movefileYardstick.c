@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -26,23 +25,21 @@ static long must(long result, const char *call) {
   return result;
 }
 
-static void copy_xattrs(int from, int to) {
+static int copy_xattrs(int from, int to) {
   long length = must(flistxattr(from, names, sizeof names), "flistxattr");
   for (char *name = names; name < names + length; name += strlen(name) + 1) {
     long size = must(fgetxattr(from, name, value, sizeof value), "fgetxattr");
     must(fsetxattr(to, name, value, size, 0), "fsetxattr");
   }
+  return length > 0;
 }
 
 static int apart; // set by the first EXDEV
 
-static void move(int source, int target, const char *name, int number) {
+static void move(int source, int target, const char *name) {
   struct statx st, other;
-  char staging[64];
   int flags = AT_SYMLINK_NOFOLLOW;
   must(statx(source, name, flags, STATX_BASIC_STATS, &st), "statx");
-  must(statx(source, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &other), "statx");
-  must(statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &other), "statx");
   if (!apart) {
     int look = must(openat(source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "openat");
     must(flistxattr(look, names, sizeof names), "flistxattr");
@@ -55,21 +52,19 @@ static void move(int source, int target, const char *name, int number) {
   statx(target, name, flags, STATX_BASIC_STATS, &other);
   int from = must(openat(source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "openat");
   must(statx(from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st), "statx");
-  snprintf(staging, sizeof staging, ".rootmerge-move-%016d", number);
-  int to = must(openat(target, staging, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), "openat");
-  must(flock(to, LOCK_EX | LOCK_NB), "flock");
+  int to = must(openat(target, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, st.stx_mode & 07777), "openat");
   must(statx(to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &other), "statx");
   must(flistxattr(to, names, sizeof names), "flistxattr");
   long length = must(pread(from, buffer, sizeof buffer, 0), "pread");
   must(pwrite(to, buffer, length, 0), "pwrite");
   must(statx(from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st), "statx");
-  copy_xattrs(from, to);
-  must(fchmod(to, st.stx_mode & 07777), "fchmod");
+  int xattrs = copy_xattrs(from, to);
+  if (other.stx_mode != st.stx_mode || xattrs > 0) must(fchmod(to, st.stx_mode & 07777), "fchmod");
   struct timespec times[2] = {{st.stx_atime.tv_sec, st.stx_atime.tv_nsec}, {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec}};
   must(futimens(to, times), "futimens");
+  must(linkat(to, "", target, name, AT_EMPTY_PATH), "linkat");
   must(close(to), "close");
   close(from);
-  must(renameat2(target, staging, target, name, 0), "renameat2");
   must(statx(source, name, flags, STATX_BASIC_STATS, &other), "statx");
   must(unlinkat(source, name, 0), "unlinkat");
 }
@@ -82,7 +77,7 @@ int main(int count, char **words) {
   for (int number = 0; number < atoi(words[3]); number++) {
     char name[64];
     snprintf(name, sizeof name, "file-%d", number);
-    move(source, target, name, number);
+    move(source, target, name);
   }
   double wall = now() - start;
   struct rusage use;

@@ -27,6 +27,8 @@ export interface DirectorySync {
   source(): void
 }
 
+const unsynced: DirectorySync = { target() {}, source() {} }
+
 /**
  * Does `work` with both directories ready to be synced.
  *
@@ -38,7 +40,7 @@ export function withDirectorySync<T>(
   work: (sync: DirectorySync) => T,
 ): T {
   const { source, target, durability } = places
-  if (durability === 'none') return work({ target() {}, source() {} })
+  if (durability === 'none') return work(unsynced)
   const open = ({ directory }: Place): Fd => kernel.openat(directory, '.', O_RDONLY | O_DIRECTORY)
   const sync = (fd: Fd) => () => {
     try {

@@ -19,16 +19,20 @@ import { isSameObject } from './identity.ts'
 import type { Move } from './mover.ts'
 import { describePlace, type Place } from './place.ts'
 
-/** @throws what rename(2) will answer when the copy is renamed over the target, if that can be known already */
-export function refuseHopeless(kernel: Kernel, { source, target, stat, options }: Move): void {
+/**
+ * @returns what the copy will replace
+ * @throws what rename(2) will answer when the copy is renamed over the target, if that can be known already
+ */
+export function refuseHopeless(kernel: Kernel, { source, target, stat, options }: Move): Stat | undefined {
   const existing = kernel.findat(target.directory, target.name)
-  if (existing === undefined) return
+  if (existing === undefined) return undefined
   const path = (place: Place) => describePlace(kernel, place)
   if (isSameObject(existing, stat)) {
     throw new SameFileError(`'${displayName(path(source))}' and '${displayName(path(target))}'`)
   }
   const code = options.noReplace ? 'EEXIST' : refusalOf(kernel, stat, target, existing)
   if (code !== undefined) throw new SyscallError(code, 'renameat2', path(source), path(target))
+  return existing
 }
 
 /** rename(2), ERRORS: what cannot replace what. */

@@ -2,27 +2,26 @@
 
 import type { Kernel, Name, Stat } from '../sys/index.ts'
 import type { Place } from './place.ts'
+import type { Route } from './route.ts'
 
 /** Whether two stats are of one object. */
 export function isSameObject(one: Stat, other: Stat): boolean {
   return one.ino === other.ino && one.dev === other.dev
 }
 
-/** Two places and the directories that they are in. */
+/** Two places, and what is known of the directories that they are in. */
 export interface Places {
   readonly source: Place
   readonly target: Place
-  /** Stats of the two directories. */
-  readonly sourceDirectory: Stat
-  readonly targetDirectory: Stat
+  readonly route: Route
 }
 
 /**
  * Whether two places are one entry of one directory, perhaps through two mounts of it: renaming one to the other does
  * nothing, and removing one removes both.
  */
-export function isSameEntry({ source, target, sourceDirectory, targetDirectory }: Places): boolean {
-  return source.name === target.name && isSameObject(sourceDirectory, targetDirectory)
+export function isSameEntry({ source, target, route }: Places): boolean {
+  return route.isOneDirectory && source.name === target.name
 }
 
 /**
@@ -30,8 +29,8 @@ export function isSameEntry({ source, target, sourceDirectory, targetDirectory }
  * one entry too, and then it lists only one of them.
  */
 export function isSameEntryOfObject(kernel: Kernel, places: Places): boolean {
-  const { source, target, sourceDirectory, targetDirectory } = places
-  if (!isSameObject(sourceDirectory, targetDirectory)) return false
+  const { source, target, route } = places
+  if (!route.isOneDirectory) return false
   if (source.name === target.name) return true
   const listed = new Set<Name>(kernel.readDirectory(source.directory).map((entry) => entry.name))
   return !(listed.has(source.name) && listed.has(target.name))

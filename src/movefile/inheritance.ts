@@ -4,6 +4,7 @@
 import type { Fd, Kernel, Stat } from '../sys/index.ts'
 import type { Inherited } from './applyAttributes.ts'
 import { accessAcl } from './policy.ts'
+import type { StageOptions } from './stage.ts'
 
 /** What files made in one directory inherit; empty until the first one has been looked at. */
 export class Inheritance {
@@ -23,16 +24,18 @@ interface Made extends Inherited {
 const closedMode = 0o600
 
 /**
- * The mode to make a copy with: closed, or at once the source's where nobody else can enter the directory, the owner
- * is right from the start, and no set-id bit is among them.
+ * The mode to make a copy with: closed, or at once the source's where no set-id bit is among them and nobody else can
+ * open the copy: it has no name, or nobody can enter the directory and the owner is right from the start.
  */
 export function creationMode(
-  { inheritance, isPrivate }: { inheritance?: Inheritance | undefined; isPrivate?: boolean },
+  { inheritance, isPrivate, isUnnamed }: Pick<StageOptions, 'inheritance' | 'isPrivate' | 'isUnnamed'>,
   { mode, uid, gid }: Stat,
 ): number {
+  const open = (mode & 0o7000) === 0 ? mode : closedMode
+  if (isUnnamed) return open
   const made = inheritance?.known
   if (!isPrivate || made === undefined || made.acl || made.uid !== uid || made.gid !== gid) return closedMode
-  return (mode & 0o7000) === 0 ? mode : closedMode
+  return open
 }
 
 /** What a file was given that has just been made with `mode`; asked once a directory, and once for every new bit. */
@@ -48,8 +51,9 @@ export function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | u
     inheritance.last = { ...known, mode }
     return inheritance.last
   }
-  const { uid, gid, dev } = kernel.fstat(fd)
-  const made = { uid, gid, dev, acl: kernel.listXattrs(fd).includes(accessAcl) }
+  const { uid, gid, dev, mode: given } = kernel.fstat(fd)
+  const acl = kernel.listXattrs(fd).includes(accessAcl)
+  const made = { uid, gid, dev, acl, ...(acl || (given & 0o7000) !== 0 ? {} : { mode: given }) }
   if (inheritance !== undefined) inheritance.known = made
   return made
 }

@@ -24,6 +24,7 @@ import type { MoveReport, Mover } from './mover.ts'
 import { OpenParents } from './paths.ts'
 import type { Place } from './place.ts'
 import { errors, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
+import type { Route } from './route.ts'
 
 /** What moving many can be asked for. */
 export type MoveFilesOptions = Omit<PlaceOptions, 'expected' | 'newMtime'>
@@ -66,57 +67,65 @@ export async function moveFiles(
 /** In the thread: moves each. */
 export function moveManyInThread(context: EngineContext, request: ManyRequest): Answer[] {
   const { kernel } = context
-  const parents = new OpenParents(kernel)
-  try {
-    return withDescriptor(kernel, openPath(kernel, request.target, O_RDONLY | O_DIRECTORY), (directory) =>
-      withMover(context, request, (mover) => new ManyMoves(context, request, { mover, parents, directory }).run()),
-    )
-  } finally {
-    parents.close()
-  }
+  return withDescriptor(kernel, openPath(kernel, request.target, O_RDONLY | O_DIRECTORY), (directory) =>
+    withMover(context, request, (mover) => new ManyMoves(context, request, { mover, directory }).run()),
+  )
 }
 
 class ManyMoves {
   readonly #context: EngineContext
   readonly #request: ManyRequest
-  readonly #tools: { readonly mover: Mover; readonly parents: OpenParents; readonly directory: Fd }
+  readonly #tools: { readonly mover: Mover; readonly directory: Fd }
+  readonly #parents: OpenParents
+  /** From the directory that is open. */
+  #route: Route | undefined
   readonly #links = new MovedLinks()
   /** Two sources of one last name would replace each other, so only the first is moved, as mv(1) does it. */
   readonly #taken = new Set<Name>()
 
-  constructor(
-    context: EngineContext,
-    request: ManyRequest,
-    tools: { mover: Mover; parents: OpenParents; directory: Fd },
-  ) {
+  constructor(context: EngineContext, request: ManyRequest, tools: { mover: Mover; directory: Fd }) {
     this.#context = context
     this.#request = request
     this.#tools = tools
-  }
-
-  run(): Answer[] {
-    const { cancel } = this.#context
-    return this.#request.sources.map((source) => {
-      cancel.check()
-      try {
-        return { report: this.#move(source) }
-      } catch (error) {
-        cancel.check()
-        return { error: packError(error) }
-      }
+    this.#parents = new OpenParents(context.kernel, (opened) => {
+      this.#route = tools.mover.route(opened, tools.directory)
     })
   }
 
+  run(): Answer[] {
+    try {
+      return this.#request.sources.map((source) => this.#answer(source))
+    } finally {
+      this.#parents.close()
+    }
+  }
+
+  #answer(source: Name): Answer {
+    const { cancel } = this.#context
+    cancel.check()
+    try {
+      return { report: this.#move(source) }
+    } catch (error) {
+      cancel.check()
+      return { error: packError(error) }
+    }
+  }
+
   #move(path: Name): MoveReport {
-    const { mover, parents, directory } = this.#tools
+    const { mover, directory } = this.#tools
     const { placement, target: targetPath } = this.#request
-    const source = parents.place(path)
+    const source = this.#parents.place(path)
     const target = { directory, name: source.name }
     if (this.#taken.has(target.name))
       throw new SyscallError('EEXIST', 'renameat2', path, joinName(targetPath, target.name))
     const stat = this.#context.kernel.statat(source.directory, source.name)
     const hardlinkCandidates = this.#links.candidatesFor(stat)
-    const report = mover.move(source, target, { ...placement, stat, hardlinkCandidates })
+    const report = mover.move(source, target, {
+      ...placement,
+      stat,
+      hardlinkCandidates,
+      ...(this.#route && { route: this.#route }),
+    })
     this.#links.remember(stat, target)
     this.#taken.add(target.name)
     return report

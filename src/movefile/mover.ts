@@ -2,7 +2,15 @@
 // beside the target and renamed over it. The result is the same, and the name is never missing or half-written.
 
 import { Copier, type CopyOptions, SameFileError } from '../filecopy/index.ts'
-import { type CancelFlag, displayName, isSyscallError, type Kernel, type Name, type Stat } from '../sys/index.ts'
+import {
+  type CancelFlag,
+  displayName,
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  type Name,
+  type Stat,
+} from '../sys/index.ts'
 import { removeAbandoned } from './abandoned.ts'
 import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
 import { StagingTakenError } from './errors.ts'
@@ -12,10 +20,11 @@ import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './i
 import { linkToCandidate } from './linking.ts'
 import type { Loss } from './losses.ts'
 import { describePlace, type Place } from './place.ts'
-import { type Placed, placeCopy } from './placement.ts'
+import { type Placed, placeAtFreeName, placeCopy } from './placement.ts'
 import { type MetadataPolicy, metadataPolicy } from './policy.ts'
 import { removeTree } from './removeTree.ts'
 import { renameInto, withChange } from './rename.ts'
+import { Route } from './route.ts'
 import { removeSource } from './sourceRemoval.ts'
 import { type StagedObject, type StageOptions, type Stager, stageCopy } from './stage.ts'
 import type { TreeEntry, TreeOptions, TreeReport } from './tree.ts'
@@ -44,6 +53,8 @@ export interface PlacementOptions {
   readonly expected?: ExpectedSource
   /** What the caller has just seen of the source: saves a call. */
   readonly stat?: Stat
+  /** Of the two directories (Mover.route): saves two calls. */
+  readonly route?: Route
   readonly durability?: Durability
 }
 
@@ -86,9 +97,8 @@ export class Mover implements Stager {
   readonly cancel: CancelFlag | undefined
   readonly onEntry: MoverOptions['onEntry']
   readonly #imagePrefix: Name | undefined
-  readonly #cleaned = new Set<string>()
-  /** Pairs of directories between which a rename gave EXDEV. */
-  readonly #apart = new Set<string>()
+  /** By the identities of the two directories. */
+  readonly #routes = new Map<string, Route>()
 
   constructor(kernel: Kernel, options: MoverOptions = {}) {
     const { cancel, onProgress } = options
@@ -176,12 +186,21 @@ export class Mover implements Stager {
     const stat = options.stat ?? kernel.statat(source.directory, source.name)
     const path = (place: Place) => displayName(describePlace(kernel, place))
     refuseUnexpected(stat, options.expected, () => path(source))
-    const sourceDirectory = kernel.fstat(source.directory)
-    const shared = source.directory === target.directory
-    const targetDirectory = shared ? sourceDirectory : kernel.fstat(target.directory)
-    const places = { source, target, sourceDirectory, targetDirectory }
+    const places = { source, target, route: options.route ?? this.route(source.directory, target.directory) }
     if (isSameEntry(places)) throw new SameFileError(`'${path(source)}' and '${path(target)}'`)
     return { ...places, stat }
+  }
+
+  /** The way between two open directories; for all moves from one to the other, while both are open. */
+  route(source: Fd, target: Fd): Route {
+    const from = this.kernel.fstat(source)
+    const to = source === target ? from : this.kernel.fstat(target)
+    const key = `${from.dev}:${from.ino} ${to.dev}:${to.ino}`
+    const known = this.#routes.get(key)
+    if (known !== undefined) return known
+    const route = new Route(from, to)
+    this.#routes.set(key, route)
+    return route
   }
 
   /**
@@ -215,19 +234,20 @@ export class Mover implements Stager {
 
   /** Undefined when the kernel cannot rename between the two places, or what it renames would not end as a copy. */
   #rename(move: Move): MoveReport | undefined {
-    const { source, target, stat, options, sync } = move
-    if (this.#isApart(move)) return undefined
+    const { source, target, route, stat, options, sync } = move
+    // A directory is asked for each time: much more hangs on it.
+    if (route.isApart && stat.type !== 'directory') return undefined
     const durable = options.durability === 'file'
     // Before the rename, so that the name never stands for contents that a power cut can take. Between two devices it
     // will hardly be renamed (overlayfs does), and flushing the source of a copy would be for nothing.
-    const early = durable && move.targetDirectory.dev === stat.dev
+    const early = durable && route.targetDirectory.dev === stat.dev
     const report = withChange(this, move, () => {
       if (early) syncObject(this.kernel, source, stat)
       try {
         renameInto(this.kernel, source, target, options.noReplace ?? false)
       } catch (error) {
         if (!isSyscallError(error, 'EXDEV')) throw error
-        this.#apart.add(pairOf(move))
+        route.isApart = true
         return undefined
       }
       return 'rename'
@@ -240,14 +260,6 @@ export class Mover implements Stager {
     return report
   }
 
-  /**
-   * Whether the kernel has refused to rename between these two directories before. A directory is asked for each time:
-   * much more hangs on it.
-   */
-  #isApart(move: Move): boolean {
-    return move.stat.type !== 'directory' && this.#apart.size > 0 && this.#apart.has(pairOf(move))
-  }
-
   #copyAndRemove(move: Move): MoveReport {
     refuseUnmovable(this.kernel, move)
     const { report, copied } = this.#placeCopy(move, { consuming: true })
@@ -257,8 +269,10 @@ export class Mover implements Stager {
   }
 
   #placeCopy(move: Move, tree: TreeOptions): Placed {
-    refuseHopeless(this.kernel, move)
+    const replaced = refuseHopeless(this.kernel, move)
     this.#cleanOnce(move)
+    const placed = replaced === undefined ? placeAtFreeName(this, move) : undefined
+    if (placed !== undefined) return placed
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const placed = placeCopy(this, move, tree)
       if (placed !== undefined) return placed
@@ -266,15 +280,10 @@ export class Mover implements Stager {
     throw new StagingTakenError(displayName(describePlace(this.kernel, move.target)))
   }
 
-  /** What a move that died has left beside the target goes, once a directory. */
-  #cleanOnce({ target, targetDirectory }: Places): void {
-    const key = `${targetDirectory.dev}:${targetDirectory.ino}`
-    if (this.#cleaned.has(key)) return
-    this.#cleaned.add(key)
+  /** What a move that died has left beside the target goes, once a route. */
+  #cleanOnce({ target, route }: Places): void {
+    if (route.isCleaned) return
+    route.isCleaned = true
     removeAbandoned(this.kernel, target.directory)
   }
-}
-
-function pairOf({ sourceDirectory, targetDirectory }: Places): string {
-  return `${sourceDirectory.dev}:${sourceDirectory.ino} ${targetDirectory.dev}:${targetDirectory.ino}`
 }

@@ -42,10 +42,13 @@ function split(path: Name): { parent: Name; name: Name } {
 /** Keeps the directory of the last path open for the next: many paths in a row mostly lie in one. */
 export class OpenParents {
   readonly #kernel: Kernel
+  readonly #onOpen: (directory: Fd) => void
   #last: { readonly path: Name; readonly fd: Fd } | undefined
 
-  constructor(kernel: Kernel) {
+  /** @param onOpen  given each directory that is opened, before places in it are */
+  constructor(kernel: Kernel, onOpen: (directory: Fd) => void) {
     this.#kernel = kernel
+    this.#onOpen = onOpen
   }
 
   /** The place that a path means; valid until another one is asked for. */
@@ -55,6 +58,7 @@ export class OpenParents {
     this.close()
     const fd = openParent(this.#kernel, parent)
     this.#last = { path: parent, fd }
+    this.#onOpen(fd)
     return { directory: fd, name }
   }
 

@@ -1,4 +1,4 @@
-// A complete copy beside the target, renamed over it.
+// A complete copy, put in place: renamed over the target, or made without a name where the target's is free.
 
 import { isSyscallError, type Kernel } from '../sys/index.ts'
 import { quietly } from './descriptors.ts'
@@ -9,6 +9,7 @@ import { newStagingName, type Place } from './place.ts'
 import { removeTree } from './removeTree.ts'
 import { renameInto } from './rename.ts'
 import type { CopiedObject } from './sourceRemoval.ts'
+import { copyToFreeName, type StagedObject, type StageOptions } from './stage.ts'
 import { type StagedTree, stageTree, type TreeOptions, type TreeReport } from './tree.ts'
 
 /** A copy that is in place. */
@@ -24,7 +25,7 @@ export interface Placed {
  */
 export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed | undefined {
   const { kernel } = mover
-  const { target, stat, options, sync } = move
+  const { target, options } = move
   const staging = { directory: target.directory, name: newStagingName('move') }
   const staged = stage(mover, move, staging, tree)
   try {
@@ -34,7 +35,26 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed |
     quietly(() => removeTree(kernel, staging))
     throw error
   }
-  const lost: Loss[] = [...move.unlinked, ...staged.lost, ...setFinalFlags(kernel, target, staged.finalFlags)]
+  return settled(mover, move, staged)
+}
+
+/**
+ * Copies a regular file to a name that is free, under which it appears when it is complete.
+ *
+ * Undefined, with nothing changed, for any other object, and where it cannot be done or the name is not free any more.
+ */
+export function placeAtFreeName(mover: Mover, move: Move): Placed | undefined {
+  const { source, target, stat, route } = move
+  if (stat.type !== 'file' || !route.makesUnnamed) return undefined
+  const staged = copyToFreeName(mover, source, target, { ...stageOptionsOf(move), stat })
+  if (staged !== undefined) return settled(mover, move, treeOfOne(mover, move, staged))
+  route.makesUnnamed = false
+  return undefined
+}
+
+/** What is left to do, and to say, when a copy has its final name. */
+function settled(mover: Mover, { target, stat, options, unlinked, sync }: Move, staged: StagedTree): Placed {
+  const lost: Loss[] = [...unlinked, ...staged.lost, ...setFinalFlags(mover.kernel, target, staged.finalFlags)]
   sync.target()
   const report = { method: 'copy', mtimeNs: options.newMtimeNs ?? stat.mtimeNs, copy: staged.copy, lost } as const
   return { report, copied: staged.copied }
@@ -42,12 +62,18 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed |
 
 /** Any object becomes a staged tree: one that is not a directory is a tree of one. */
 function stage(mover: Mover, move: Move, staging: Place, tree: TreeOptions): StagedTree {
-  const { source, stat, options } = move
-  const durable = options.durability === 'file'
+  const { source, stat } = move
   const watchers = { cancel: mover.cancel, onEntry: mover.onEntry }
-  const common = { stat, mtimeNs: options.newMtimeNs, durable, locked: true }
+  const common = { ...stageOptionsOf(move), stat, locked: true }
   if (stat.type === 'directory') return stageTree(mover, source, staging, { ...tree, ...common, ...watchers })
-  const staged = mover.stageCopy(source, staging, common)
+  return treeOfOne(mover, move, mover.stageCopy(source, staging, common))
+}
+
+function stageOptionsOf({ options }: Move): Pick<StageOptions, 'mtimeNs' | 'durable'> & { durable: boolean } {
+  return { mtimeNs: options.newMtimeNs, durable: options.durability === 'file' }
+}
+
+function treeOfOne(mover: Mover, { stat }: Move, staged: StagedObject): StagedTree {
   mover.onEntry?.({ name: '', stat })
   const finalFlags: FinalFlags[] = staged.finalFlags === undefined ? [] : [{ name: '', flags: staged.finalFlags }]
   return { copied: { stat: staged.stat }, copy: reportOfOne(staged.copy), lost: staged.lost, finalFlags }

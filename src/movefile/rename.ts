@@ -77,9 +77,9 @@ function undoneUnless<T>(kernel: Kernel, made: { fd: Fd; stat: Stat; change: Cha
  * Whether something inside a directory has to be changed. Between two devices no directory is ever renamed (EXDEV),
  * so there is no need to look.
  */
-function membersNeedCopy(mover: Mover, directory: Fd, { targetDirectory, stat }: Move): boolean {
+function membersNeedCopy(mover: Mover, directory: Fd, { route, stat }: Move): boolean {
   if (!mover.policy.excludesAny && !mover.rewritesLinks) return false
-  return targetDirectory.dev === stat.dev && membersNeedChange(mover, directory, mover.cancel)
+  return route.targetDirectory.dev === stat.dev && membersNeedChange(mover, directory, mover.cancel)
 }
 
 /** Finds what to change about an open object before it is renamed; undefined when nothing is. */

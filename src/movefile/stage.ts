@@ -8,25 +8,23 @@ import {
   isSyscallError,
   type Kernel,
   type Name,
-  O_CREAT,
-  O_EXCL,
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-  O_WRONLY,
   type Stat,
 } from '../sys/index.ts'
 import { lockStaged } from './abandoned.ts'
 import { applyAttributes } from './applyAttributes.ts'
 import { type Attributes, readAttributes } from './attributes.ts'
-import { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
+import { withDescriptor } from './descriptors.ts'
 import { SourceReplacedError } from './errors.ts'
 import { finalFlagsOf } from './finalFlags.ts'
 import { isSameObject } from './identity.ts'
 import { creationMode, type Inheritance, whatWasMade } from './inheritance.ts'
 import { beforeContents, setInodeFlags } from './inodeFlags.ts'
 import { type Loss, Losses, MetadataLostError } from './losses.ts'
+import { discardingOnFailure, withNamedFile, withUnnamedFile } from './newFile.ts'
 import { describePlace, type Place } from './place.ts'
 import type { MetadataPolicy } from './policy.ts'
 
@@ -42,6 +40,8 @@ export interface StageOptions {
   readonly payload?: PayloadReader | undefined
   /** Nobody else can enter the directory, so a copy may have its permission bits before it is complete. */
   readonly isPrivate?: boolean
+  /** The copy has no name until it is complete. */
+  readonly isUnnamed?: boolean
   /** The time that the copy gets instead of the source's. */
   readonly mtimeNs?: bigint | undefined
   /** Whether the copy is on disk (fsync) when staging returns; else that is the caller's. */
@@ -86,7 +86,23 @@ export interface Stager {
 export function stageCopy(stager: Stager, source: Place, staging: Place, options: StageOptions = {}): StagedObject {
   const known = options.stat ?? stager.kernel.statat(source.directory, source.name)
   const request = { source, staging, known, options }
-  return known.type === 'file' ? stageFile(stager, request) : stageNode(stager, request)
+  return known.type === 'file' ? stageFile(stager, request, withNamedFile) : stageNode(stager, request)
+}
+
+/**
+ * As stageCopy, of a regular file to its final name, which must be free: it has no name until it is complete.
+ *
+ * @returns undefined, with nothing changed, when the name is taken or the file system cannot do this
+ * @throws {NotDurableError} as withUnnamedFile
+ */
+export function copyToFreeName(
+  stager: Stager,
+  source: Place,
+  target: Place,
+  options: StageOptions & { readonly stat: Stat },
+): StagedObject | undefined {
+  const request = { source, staging: target, known: options.stat, options: { ...options, isUnnamed: true } }
+  return stageFile(stager, request, withUnnamedFile)
 }
 
 interface Request {
@@ -99,26 +115,25 @@ interface Request {
 
 /** O_NONBLOCK: the name may have become a fifo since it was looked at, and opening that would wait for a writer. */
 const readSource = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-const createStaging = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
-function stageFile(stager: Stager, request: Request): StagedObject {
+/** How a new file is made and filled. */
+type Maker<Made> = (kernel: Kernel, place: Place, mode: number, fill: (fd: Fd) => StagedObject) => Made
+
+function stageFile<Made>(stager: Stager, request: Request, withNewFile: Maker<Made>): Made {
   const { kernel } = stager
   const { source, staging } = request
   return withDescriptor(kernel, kernel.openat(source.directory, source.name, readSource), (from) => {
     const look = () => unswapped(kernel, source, { now: kernel.fstat(from), known: request.known })
     const stat = isLookedAtAfterwards(stager, request) ? request.known : look()
     const mode = creationMode(request.options, stat)
-    const to = kernel.openat(staging.directory, staging.name, createStaging, mode)
-    return discardingOnFailure(kernel, staging, () =>
-      withWrittenDescriptor(kernel, to, () => {
-        try {
-          return fillFile(stager, { from, to, stat, mode }, request)
-        } catch (error) {
-          if (error instanceof SourceChangedError || isSyscallError(error, 'ESPIPE', 'EISDIR', 'ENXIO')) look()
-          throw error
-        }
-      }),
-    )
+    return withNewFile(kernel, staging, mode, (to) => {
+      try {
+        return fillFile(stager, { from, to, stat, mode }, request)
+      } catch (error) {
+        if (error instanceof SourceChangedError || isSyscallError(error, 'ESPIPE', 'EISDIR', 'ENXIO')) look()
+        throw error
+      }
+    })
   })
 }
 
@@ -220,14 +235,4 @@ function changed(kernel: Kernel, place: Place, how: string): SourceReplacedError
 function isPlanted(made: Stat, stat: Stat): boolean {
   const sameDevice = made.rdev.major === stat.rdev.major && made.rdev.minor === stat.rdev.minor
   return made.type !== stat.type || !sameDevice || made.nlink !== 1
-}
-
-/** Removes what was staged when finishing it fails. */
-export function discardingOnFailure<T>(kernel: Kernel, staging: Place, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    quietly(() => kernel.unlinkat(staging.directory, staging.name))
-    throw error
-  }
 }

@@ -5,6 +5,7 @@ export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_REMOVEDIR = 0x200
 export const AT_EACCESS = 0x200
 export const AT_HANDLE_FID = 0x200
+export const AT_SYMLINK_FOLLOW = 0x400
 export const AT_EMPTY_PATH = 0x1000
 
 export const O_RDONLY = 0

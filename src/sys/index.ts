@@ -27,6 +27,6 @@ export type {
 } from './kernel.ts'
 export { linuxKernel, openKernel, openPath, tryOpenat } from './linux.ts'
 export { pageAlignedBuffer } from './memory.ts'
-export { O_DIRECTORY, O_NOFOLLOW } from './platform.ts'
+export { O_DIRECTORY, O_NOFOLLOW, O_TMPFILE } from './platform.ts'
 export { SignalWatch } from './signalWatch.ts'
 export { fileTypeOf, packStat, statWith, statWords, unpackStat } from './statx.ts'

@@ -92,3 +92,5 @@ const here = process.arch === 'arm64' ? architectures.arm64 : architectures.x64
 export const O_DIRECTORY: number = here.O_DIRECTORY
 /** O_NOFOLLOW of the machine at hand. */
 export const O_NOFOLLOW: number = here.O_NOFOLLOW
+/** O_TMPFILE of the machine at hand: O_DIRECTORY is a part of it. */
+export const O_TMPFILE: number = 0o20000000 | here.O_DIRECTORY

@@ -42,7 +42,7 @@ describe('newStagingName()', () => {
 
 describe('Mover.move() among others who write the same directories', () => {
   it('M2, M3: never writes through a name that somebody planted', () =>
-    withScene({ source: 'f 0600 /file "secret"', target: 'f 0666 /victim "victim"' }, (scene) => {
+    withScene({ source: 'f 0600 /file "secret"', target: 'f 0666 /victim "victim"\nf /file "old"' }, (scene) => {
       const victim = join(scene.to, 'victim')
       const planting = (kernel: Kernel): Kernel => ({
         ...kernel,
@@ -131,8 +131,8 @@ describe('Mover.move() among others who write the same directories', () => {
 
   it('does not remove a source that was written to after it was copied', () =>
     withScene({ source: 'f /file "x"' }, (scene) => {
-      const writing = attackAfter('renameat', (args) => {
-        if (isStagingName(args[1] as string)) fs.writeFileSync(join(scene.from, 'file'), 'written meanwhile')
+      const writing = attackAfter('linkat', () => {
+        fs.writeFileSync(join(scene.from, 'file'), 'written meanwhile')
       })
       assert.throws(() => scene.mover({}, writing).move(scene.source('file'), scene.target('file')), {
         code: 'ERR_ROOTMERGE_SOURCE_NOT_REMOVED',
@@ -154,7 +154,7 @@ describe('Mover.move() among others who write the same directories', () => {
     }))
 
   it('stages again when a process that cleans up took the staging name away', () =>
-    withScene({ source: 'l /link -> x\nf /file "x"' }, (scene) => {
+    withScene({ source: 'l /link -> x\nf /file "x"', target: 'f /file "old"' }, (scene) => {
       for (const name of ['link', 'file']) {
         let taken = 0
         const taking = (kernel: Kernel): Kernel => ({
@@ -172,7 +172,7 @@ describe('Mover.move() among others who write the same directories', () => {
 
   it('never takes away what a living move stages, nor what belongs to a merge', () =>
     withScene(
-      { source: 'f /file "x"\nl /other -> x', target: `f /${newStagingName('merge')} "a merge's"` },
+      { source: 'f /file "x"\nl /other -> x', target: `f /file "old"\nf /${newStagingName('merge')} "a merge's"` },
       (scene) => {
         const tracked = trackDescriptors(scene.kernel)
         let others = 0
@@ -213,6 +213,42 @@ describe('Mover.move() among others who write the same directories', () => {
     assert.match(said, /opened .* for writing/)
   })
 
+  it('shows nothing of a file on its way to a free name until it is complete, and then its own owner and mode', () =>
+    withScene({ source: `f 4750 ${isRoot ? '12:34 ' : ''}/file random:300K` }, (scene) => {
+      const whole = fs.readFileSync(join(scene.from, 'file'))
+      let shown = 0
+      const watched = (kernel: Kernel) =>
+        wrapKernel(kernel, (_, args, proceed) => {
+          const result = proceed(...args)
+          for (const name of fs.readdirSync(scene.to)) {
+            const stat = fs.lstatSync(join(scene.to, name))
+            assert.deepEqual([name, stat.mode & 0o7777], ['file', 0o4750])
+            if (isRoot) assert.deepEqual([stat.uid, stat.gid], [12, 34])
+            assert.ok(fs.readFileSync(join(scene.to, name)).equals(whole))
+            shown++
+          }
+          return result
+        })
+      scene.mover({ copy: { methods: ['read_write'] } }, watched).move(scene.source('file'), scene.target('file'))
+      assert.ok(shown > 1)
+      assert.deepEqual(fs.readdirSync(scene.from), [])
+    }))
+
+  for (const noReplace of [false, true]) {
+    it(`${noReplace ? 'refuses' : 'replaces'} what took a free name during the copy`, () =>
+      withScene({ source: 'f 0640 /file "ours"' }, (scene) => {
+        const taking = attackAfter('pwrite', (_, count) => {
+          if (count === 1) fs.writeFileSync(join(scene.to, 'file'), 'theirs')
+        })
+        const move = () => scene.mover({}, taking).move(scene.source('file'), scene.target('file'), { noReplace })
+        if (noReplace) assert.throws(move, { code: 'EEXIST' })
+        else assert.equal(move().method, 'copy')
+        assert.deepEqual(fs.readdirSync(scene.to), ['file'])
+        assert.equal(fs.readFileSync(join(scene.to, 'file'), 'utf8'), noReplace ? 'theirs' : 'ours')
+        assert.deepEqual(fs.readdirSync(scene.from), noReplace ? ['file'] : [])
+      }))
+  }
+
   it('leaves the target alone when the kernel refuses the last rename', () =>
     withScene({ source: 'f /file "x"', target: 'f /file "old"' }, (scene) => {
       const refusing = (kernel: Kernel): Kernel => ({
@@ -238,7 +274,7 @@ async function watchMove(spoilt: (kernel: Kernel) => Kernel): Promise<{ seen: st
   const seen: string[] = []
   let said = ''
   let mode = 0
-  await withScene({ source: 'f 4700 12:34 /file random:300K' }, async (scene) => {
+  await withScene({ source: 'f 4700 12:34 /file random:300K', target: 'f /file "old"' }, async (scene) => {
     fs.chmodSync(scene.to, 0o777)
     const watcher = spawn('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', watching], {
       cwd: '/',

@@ -10,6 +10,7 @@ import {
   type Kernel,
   O_DIRECTORY,
   O_RDONLY,
+  O_TMPFILE,
   openKernel,
   openPath,
   SyscallError,
@@ -38,7 +39,43 @@ const apart = (kernel: Kernel): Kernel => ({
   },
 })
 
+/** Kernels on which a file without a name cannot be made, or not be named as it is here. */
+const withoutUnnamed: Readonly<Record<string, (kernel: Kernel) => Kernel>> = {
+  'makes no file without a name (NFS)': (kernel) => ({
+    ...kernel,
+    openat(directory, name, flags, mode) {
+      if ((flags & O_TMPFILE) === O_TMPFILE) throw new SyscallError('EOPNOTSUPP', 'openat')
+      return kernel.openat(directory, name, flags, mode)
+    },
+  }),
+  'has no links (a FAT)': (kernel) => ({
+    ...kernel,
+    linkat() {
+      throw new SyscallError('EPERM', 'linkat')
+    },
+  }),
+  'links no descriptors (an ordinary user before Linux 6.10)': (kernel) => ({
+    ...kernel,
+    linkat(from, fromName, to, toName, flags) {
+      if (fromName === '') throw new SyscallError('ENOENT', 'linkat')
+      kernel.linkat(from, fromName, to, toName, flags)
+    },
+  }),
+}
+
 describe('Mover.move() where the kernel refuses', () => {
+  for (const [what, spoilt] of Object.entries(withoutUnnamed)) {
+    it(`moves to a free name where the file system ${what}`, () =>
+      withScene({ source: 'f 0640 /one "x"\nf 0600 /two "y"' }, (scene) => {
+        const mover = scene.mover({}, spoilt)
+        for (const name of ['one', 'two']) mover.move(scene.source(name), scene.target(name), { noReplace: true })
+        assert.deepEqual(fs.readdirSync(scene.from), [])
+        assert.deepEqual(fs.readdirSync(scene.to).sort(), ['one', 'two'])
+        assert.equal(fs.readFileSync(join(scene.to, 'one'), 'utf8'), 'x')
+        assert.equal(fs.lstatSync(join(scene.to, 'one')).mode & 0o7777, 0o640)
+      }))
+  }
+
   it('copies when one file system answers EXDEV (project quotas, bind mounts), and remembers it for files', () =>
     withScene({ source: 'f /one "x"\nf /two "y"\nf /tree/a "z"', sameFileSystem: true }, (scene) => {
       let asked = 0

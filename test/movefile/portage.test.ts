@@ -246,13 +246,19 @@ describe("Portage's defects in moving", () => {
       }))
   }
 
-  it('durability: the copy is on disk before its name, its name before the source goes', () =>
-    withScene({ source: 'f /file "x"' }, (scene) => {
-      const { kernel, calls } = recording(scene.kernel)
-      scene.mover({}, () => kernel).move(scene.source('file'), scene.target('file'), { durability: 'file' })
-      const order = calls.map(({ call }) => call).filter((call) => ['fsync', 'renameat', 'unlinkat'].includes(call))
-      assert.deepEqual(order, ['renameat', 'fsync', 'renameat', 'fsync', 'unlinkat', 'fsync'])
-    }))
+  for (const [target, naming] of [
+    ['', 'linkat'],
+    ['f /file "old"', 'renameat'],
+  ] as const) {
+    it(`durability: the copy is on disk before its name (${naming}), its name before the source goes`, () =>
+      withScene({ source: 'f /file "x"', target }, (scene) => {
+        const { kernel, calls } = recording(scene.kernel)
+        scene.mover({}, () => kernel).move(scene.source('file'), scene.target('file'), { durability: 'file' })
+        const ordered = ['fsync', 'renameat', 'linkat', 'unlinkat']
+        const order = calls.map(({ call }) => call).filter((call) => ordered.includes(call))
+        assert.deepEqual(order, ['renameat', 'fsync', naming, 'fsync', 'unlinkat', 'fsync'])
+      }))
+  }
 
   it('a source that cannot be removed is reported as that', () =>
     withScene({ source: 'f /file "x"' }, (scene: Scene) => {

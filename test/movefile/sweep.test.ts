@@ -54,6 +54,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     options: { durability: 'file' },
   },
   'a file over a symlink': { source: file, old: `l /target -> x ${time}`, expected: file },
+  'a set-id file to a free name, flushed': {
+    source: (path) => `f 4750 ${path} "the new one" ${time} user.note="kept"`,
+    old: '',
+    expected: (path) => `f 4750 ${path} "the new one" ${time} user.note="kept"`,
+    options: { durability: 'file' },
+  },
   'a file to a free name': { source: file, old: '', expected: file, options: { noReplace: true } },
   'a symlink over a symlink': {
     source: (path) => `l ${path} -> new ${time}`,
