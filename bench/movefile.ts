@@ -133,9 +133,10 @@ function moveEach(kernel: Kernel, from: string, to: string): void {
     openPath(kernel, to, O_RDONLY | O_DIRECTORY),
   ]
   const mover = new Mover(kernel)
+  const route = mover.route(source, target)
   for (let number = 0; number < files; number++) {
     const name = `file-${number}`
-    mover.move({ directory: source, name }, { directory: target, name })
+    mover.move({ directory: source, name }, { directory: target, name }, { route })
   }
   kernel.close(source)
   kernel.close(target)

@@ -16,7 +16,7 @@ export interface Inherited {
   /** Whether it has an ACL, from its directory's default ACL. */
   readonly acl: boolean
   /** Its permission bits, where they are known and none of them is a set-id bit. */
-  readonly mode?: number
+  readonly mode?: number | undefined
 }
 
 /** An open object that gets attributes. */

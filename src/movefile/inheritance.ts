@@ -53,7 +53,7 @@ export function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | u
   }
   const { uid, gid, dev, mode: given } = kernel.fstat(fd)
   const acl = kernel.listXattrs(fd).includes(accessAcl)
-  const made = { uid, gid, dev, acl, ...(acl || (given & 0o7000) !== 0 ? {} : { mode: given }) }
+  const made = { uid, gid, dev, acl, mode: acl || (given & 0o7000) !== 0 ? undefined : given }
   if (inheritance !== undefined) inheritance.known = made
   return made
 }

@@ -120,12 +120,7 @@ class ManyMoves {
       throw new SyscallError('EEXIST', 'renameat2', path, joinName(targetPath, target.name))
     const stat = this.#context.kernel.statat(source.directory, source.name)
     const hardlinkCandidates = this.#links.candidatesFor(stat)
-    const report = mover.move(source, target, {
-      ...placement,
-      stat,
-      hardlinkCandidates,
-      ...(this.#route && { route: this.#route }),
-    })
+    const report = mover.move(source, target, { stat, hardlinkCandidates, route: this.#route, ...placement })
     this.#links.remember(stat, target)
     this.#taken.add(target.name)
     return report

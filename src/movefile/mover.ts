@@ -54,7 +54,7 @@ export interface PlacementOptions {
   /** What the caller has just seen of the source: saves a call. */
   readonly stat?: Stat
   /** Of the two directories (Mover.route): saves two calls. */
-  readonly route?: Route
+  readonly route?: Route | undefined
   readonly durability?: Durability
 }
 
@@ -75,10 +75,14 @@ export interface MoveReport {
   readonly lost: readonly Loss[]
 }
 
-/** A move under way. */
-export interface Move extends Places {
+/** A move that has not been refused. */
+interface Begun extends Places {
   /** The source when the move began. */
   readonly stat: Stat
+}
+
+/** A move under way. */
+export interface Move extends Begun {
   readonly options: MoveOptions
   readonly sync: DirectorySync
   /** Why candidates could not be linked. */
@@ -163,7 +167,7 @@ export class Mover implements Stager {
     const begun = this.#begin(source, target, options)
     const durability = options.durability ?? 'none'
     return withDirectorySync(this.kernel, { source, target, durability }, (sync) => {
-      const move = { ...begun, options, sync, unlinked: [] }
+      const move = moveOf(begun, options, sync)
       return this.#dropName(move) ?? this.#link(move) ?? this.#rename(move) ?? this.#copyAndRemove(move)
     })
   }
@@ -177,18 +181,19 @@ export class Mover implements Stager {
     const begun = this.#begin(source, target, options)
     const durability = options.durability ?? 'none'
     return withDirectorySync(this.kernel, { source: target, target, durability }, (sync) => {
-      return this.#placeCopy({ ...begun, options, sync, unlinked: [] }, options).report
+      return this.#placeCopy(moveOf(begun, options, sync), options).report
     })
   }
 
-  #begin(source: Place, target: Place, options: PlacementOptions): Places & Pick<Move, 'stat'> {
+  #begin(source: Place, target: Place, options: PlacementOptions): Begun {
     const { kernel } = this
     const stat = options.stat ?? kernel.statat(source.directory, source.name)
     const path = (place: Place) => displayName(describePlace(kernel, place))
     refuseUnexpected(stat, options.expected, () => path(source))
-    const places = { source, target, route: options.route ?? this.route(source.directory, target.directory) }
-    if (isSameEntry(places)) throw new SameFileError(`'${path(source)}' and '${path(target)}'`)
-    return { ...places, stat }
+    const route = options.route ?? this.route(source.directory, target.directory)
+    const begun = { source, target, route, stat }
+    if (isSameEntry(begun)) throw new SameFileError(`'${path(source)}' and '${path(target)}'`)
+    return begun
   }
 
   /** The way between two open directories; for all moves from one to the other, while both are open. */
@@ -286,4 +291,8 @@ export class Mover implements Stager {
     route.isCleaned = true
     removeAbandoned(this.kernel, target.directory)
   }
+}
+
+function moveOf({ source, target, route, stat }: Begun, options: MoveOptions, sync: DirectorySync): Move {
+  return { source, target, route, stat, options, sync, unlinked: [] }
 }

@@ -9,7 +9,7 @@ import { newStagingName, type Place } from './place.ts'
 import { removeTree } from './removeTree.ts'
 import { renameInto } from './rename.ts'
 import type { CopiedObject } from './sourceRemoval.ts'
-import { copyToFreeName, type StagedObject, type StageOptions } from './stage.ts'
+import { copyToFreeName, type StagedObject } from './stage.ts'
 import { type StagedTree, stageTree, type TreeOptions, type TreeReport } from './tree.ts'
 
 /** A copy that is in place. */
@@ -44,9 +44,11 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed |
  * Undefined, with nothing changed, for any other object, and where it cannot be done or the name is not free any more.
  */
 export function placeAtFreeName(mover: Mover, move: Move): Placed | undefined {
-  const { source, target, stat, route } = move
+  const { source, target, stat, route, options } = move
   if (stat.type !== 'file' || !route.makesUnnamed) return undefined
-  const staged = copyToFreeName(mover, source, target, { ...stageOptionsOf(move), stat })
+  const { newMtimeNs: mtimeNs, durability } = options
+  const durable = durability === 'file'
+  const staged = copyToFreeName(mover, source, target, { stat, mtimeNs, durable, isUnnamed: true })
   if (staged !== undefined) return settled(mover, move, treeOfOne(mover, move, staged))
   route.makesUnnamed = false
   return undefined
@@ -62,15 +64,12 @@ function settled(mover: Mover, { target, stat, options, unlinked, sync }: Move, 
 
 /** Any object becomes a staged tree: one that is not a directory is a tree of one. */
 function stage(mover: Mover, move: Move, staging: Place, tree: TreeOptions): StagedTree {
-  const { source, stat } = move
+  const { source, stat, options } = move
+  const durable = options.durability === 'file'
   const watchers = { cancel: mover.cancel, onEntry: mover.onEntry }
-  const common = { ...stageOptionsOf(move), stat, locked: true }
+  const common = { stat, mtimeNs: options.newMtimeNs, durable, locked: true }
   if (stat.type === 'directory') return stageTree(mover, source, staging, { ...tree, ...common, ...watchers })
   return treeOfOne(mover, move, mover.stageCopy(source, staging, common))
-}
-
-function stageOptionsOf({ options }: Move): Pick<StageOptions, 'mtimeNs' | 'durable'> & { durable: boolean } {
-  return { mtimeNs: options.newMtimeNs, durable: options.durability === 'file' }
 }
 
 function treeOfOne(mover: Mover, { stat }: Move, staged: StagedObject): StagedTree {

