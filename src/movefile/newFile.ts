@@ -47,7 +47,7 @@ export function withUnnamedFile<T>(kernel: Kernel, place: Place, mode: number, f
     isNamed = tryName(kernel, fd, place)
   } catch (error) {
     quietly(() => kernel.close(fd))
-    throw error
+    throw namingPlace(kernel, error, place)
   }
   if (!isNamed) {
     quietly(() => kernel.close(fd))
@@ -59,6 +59,18 @@ export function withUnnamedFile<T>(kernel: Kernel, place: Place, mode: number, f
     throw new NotDurableError(displayName(describePlace(kernel, place)), error)
   }
   return result
+}
+
+/** /proc calls a file without a name `#5392 (deleted)`: an error tells the name that it was to get instead. */
+function namingPlace(kernel: Kernel, error: unknown, place: Place): unknown {
+  if (!isSyscallError(error)) return error
+  for (const part of ['path', 'dest'] as const) {
+    const told = error[part]
+    if (told?.endsWith(' (deleted)') !== true) continue
+    const name = displayName(describePlace(kernel, place))
+    Object.assign(error, { [part]: name, message: error.message.replace(`'${told}'`, () => `'${name}'`) })
+  }
+  return error
 }
 
 /** open(2): EISDIR and EINVAL come from kernels that do not know the flag. */

@@ -176,6 +176,24 @@ describe("Portage's defects in moving", () => {
       assert.equal(fs.readFileSync(join(scene.to, 'file'), 'utf8'), 'old')
     }))
 
+  it('M8: an error names the target also while the new file has no name at all', () =>
+    withScene({ source: 'f /file "new"' }, (scene) => {
+      const full = (kernel: Kernel): Kernel => ({
+        ...kernel,
+        // With the path that the real kernel's errors have: what /proc says of the descriptor.
+        pwrite(fd) {
+          throw new SyscallError('ENOSPC', 'pwrite64', fs.readlinkSync(`/proc/self/fd/${fd}`))
+        },
+      })
+      const path = join(scene.to, 'file')
+      assert.throws(() => scene.mover({}, full).move(scene.source('file'), scene.target('file')), {
+        code: 'ENOSPC',
+        path,
+        message: `ENOSPC: no space left on device, pwrite64 '${path}'`,
+      })
+      assert.deepEqual(namesIn(scene.to), [])
+    }))
+
   it('M10: no temporary name stays when the target already is the candidate', () =>
     withScene({ source: 'f /file "x" user.note="same"', target: 'f /first "x"\nh /file == /first' }, (scene) => {
       const options = { hardlinkCandidates: [scene.target('first')] }
