@@ -4,6 +4,8 @@
 // Their answers come through message ports, which can be read without an event loop; one that has not begun when the
 // work is over is not waited for.
 
+import { existsSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import type { CancelFlag } from './cancel.ts'
 import { type ErrorClass, type PackedError, unpackError } from './engineErrors.ts'
@@ -30,16 +32,19 @@ interface Share {
   current: { readonly port: MessagePort; readonly state: Int32Array } | undefined
 }
 
+/** What else stands in the memory of a share's state: which task of the process has begun it; 0 where nobody knows. */
+const taskIndex = 1
+
 /** Threads that help one engine. */
 export class EngineShares {
   readonly #work: SharedWork
   readonly #shares: Share[]
 
   /** Starts threads; they do not keep the process alive. */
-  constructor(work: SharedWork, count: number) {
+  constructor(work: SharedWork, count: number, module: URL = engineWorker) {
     this.#work = work
     this.#shares = Array.from({ length: count }, () => {
-      const thread = startWorker(engineWorker, work.name)
+      const thread = startWorker(module, work.name)
       thread.unref()
       thread.on('error', () => {}) // what it has to say comes through its port
       return { thread, current: undefined }
@@ -51,7 +56,7 @@ export class EngineShares {
     const { name, cancel } = this.#work
     for (const share of this.#shares) {
       const { port1, port2 } = new MessageChannel()
-      const shared = new SharedArrayBuffer(4)
+      const shared = new SharedArrayBuffer(8)
       share.current = { port: port1, state: new Int32Array(shared) }
       const call: EngineCall = {
         name,
@@ -83,16 +88,26 @@ export class EngineShares {
     share.current = undefined // it answers once
     const { port, state: flag } = current
     if (Atomics.compareExchange(flag, 0, state.waiting, state.tooLate) === state.waiting) return undefined
-    for (;;) {
+    for (let isThere = true; ; ) {
       const received = receiveMessageOnPort(port) as { message: EngineMessage } | undefined
       if (received !== undefined) {
         port.close()
         return received.message
       }
-      Atomics.wait(flag, 0, state.begun, lookAgainMs)
+      if (!isThere) throw this.#lost()
+      isThere = Atomics.wait(flag, 0, state.begun, lookAgainMs) !== 'timed-out' || hasTask(flag)
       this.#work.cancel.look()
       whileWaiting()
     }
+  }
+
+  /** @throws {Error} when a thread that has begun is not there any more: one that runs out of memory ends without a word */
+  demandAll(): void {
+    for (const { current } of this.#shares) if (current !== undefined && !hasTask(current.state)) throw this.#lost()
+  }
+
+  #lost(): Error {
+    return new Error(`a thread that helped with ${this.#work.name} ended without an answer`)
   }
 
   #errorOf(packed: PackedError): Error {
@@ -116,7 +131,24 @@ export interface ShareCall {
 
 /** For the thread: whether the share may still be begun. */
 export function mayBegin(share: ShareCall): boolean {
-  return Atomics.compareExchange(new Int32Array(share.state), 0, state.waiting, state.begun) === state.waiting
+  const flags = new Int32Array(share.state)
+  Atomics.store(flags, taskIndex, ownTask())
+  return Atomics.compareExchange(flags, 0, state.waiting, state.begun) === state.waiting
+}
+
+/** proc(5): /proc/thread-self leads to `<process>/task/<thread>`. */
+function ownTask(): number {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')))
+  } catch {
+    return 0
+  }
+}
+
+/** Whether the thread that has begun a share still runs; its events would need an event loop to be heard. */
+function hasTask(flags: Int32Array): boolean {
+  const task = Atomics.load(flags, taskIndex)
+  return task === 0 || existsSync(`/proc/self/task/${task}`)
 }
 
 /** For the thread: gives its answer. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { CancelFlag } from '../../src/sys/cancel.ts'
+import { EngineShares } from '../../src/sys/engineShares.ts'
 
 const worker = new URL('../../src/sys/engineWorker.js', import.meta.url).href
 const shares = new URL('../../src/sys/engineShares.js', import.meta.url).href
@@ -32,5 +34,23 @@ describe('a thread that is loading what it needs', function () {
            await new Promise((resolve) => setTimeout(resolve, delay))
            helpers.end()
          }`)
+  })
+})
+
+describe('a thread that ends without a word', () => {
+  const module = new URL('../support/engineWorker.js', import.meta.url)
+
+  it('is missed by the engine that it was to help, which cannot hear of it', () => {
+    const shares = new EngineShares({ name: 'exit', cancel: new CancelFlag(), errors: [] }, 1, module)
+    try {
+      shares.begin(undefined)
+      const until = Date.now() + 20_000
+      assert.throws(() => {
+        while (Date.now() < until) shares.demandAll()
+      }, /a thread that helped with exit ended without an answer/)
+      assert.throws(() => shares.finish(() => {}), /a thread that helped with exit ended without an answer/)
+    } finally {
+      shares.end()
+    }
   })
 })

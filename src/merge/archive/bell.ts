@@ -23,8 +23,8 @@ export class Bell {
     Atomics.notify(this.#number, 0)
   }
 
-  /** Sleeps until it has rung since it showed `seen`, or for a moment. */
-  wait(seen: number): void {
-    Atomics.wait(this.#number, 0, seen, lookAgainMs)
+  /** Sleeps until it has rung since it showed `seen`, or for a moment. @returns whether it has rung */
+  wait(seen: number): boolean {
+    return Atomics.wait(this.#number, 0, seen, lookAgainMs) !== 'timed-out'
   }
 }

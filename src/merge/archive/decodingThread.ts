@@ -58,7 +58,7 @@ class DecodingThread {
       if (chunk === undefined || this.#input.isDry) this.#feed()
       if (chunk !== undefined) return chunk
       if (this.#output.isOver) return undefined
-      this.#bell.wait(shown)
+      if (!this.#bell.wait(shown)) this.#shares.demandAll()
     }
   }
 

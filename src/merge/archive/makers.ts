@@ -117,7 +117,7 @@ export class Makers {
       if (holds()) return
       const number = this.#queue.take()
       if (number !== undefined) this.#maker.run(this.#queue, number)
-      else this.#queue.bell.wait(shown)
+      else if (!this.#queue.bell.wait(shown)) this.#shares.demandAll()
       this.#input.cancel.check()
     }
   }
