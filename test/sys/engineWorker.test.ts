@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { CancelFlag } from '../../src/sys/cancel.ts'
 import { EngineShares } from '../../src/sys/engineShares.ts'
+import { withDirectory } from '../support/scratch.ts'
 
 const worker = new URL('../../src/sys/engineWorker.js', import.meta.url).href
 const shares = new URL('../../src/sys/engineShares.js', import.meta.url).href
@@ -14,19 +17,26 @@ function run(program: string): void {
   assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr)
 }
 
-// What a thread is doing when it is ended is a matter of milliseconds: so after each number of them.
 describe('a thread that is loading what it needs', function () {
   this.timeout(60_000)
 
-  it('does not take the process with it that ends meanwhile', () => {
-    for (let delay = 20; delay < 80; delay += 6) {
-      run(`import { engineWorker, startWorker } from '${worker}'
-           for (const stagger of [0, 2, 4]) setTimeout(() => startWorker(engineWorker, 'stageShare').unref(), stagger)
-           setTimeout(() => process.exit(0), ${delay})`)
-    }
-  })
+  it('is waited for by a process that ends meanwhile', () =>
+    withDirectory((directory) => {
+      const done = join(directory, 'done')
+      const slow = `import { writeFileSync } from 'node:fs'
+         import { workerData } from 'node:worker_threads'
+         import { tellLoaded } from '${worker}'
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+         writeFileSync('${done}', '')
+         tellLoaded(workerData)`
+      run(`import { startWorker } from '${worker}'
+           startWorker(new URL('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(slow))})).unref()
+           process.exit(0)`)
+      assert.ok(existsSync(done), 'the process ended while its thread was loading')
+    }))
 
-  it('nor the engine that it was to help, and that is done already', () => {
+  // What it is doing when it is ended is a matter of milliseconds: so after each number of them.
+  it('does not take the engine with it that it was to help, and that is done already', () => {
     run(`import { EngineShares } from '${shares}'
          import { CancelFlag } from '${cancel}'
          for (let delay = 10; delay < 90; delay++) {
