@@ -86,7 +86,7 @@ export async function runTraced(root: string, args: readonly string[], injection
   const output = { stdout: collect(child.stdout), stderr: collect(child.stderr) }
   const ended = endOf(child)
   try {
-    await opened(child, root)
+    await waitsForLock(child, root)
     const strace = spawn('strace', straceArguments(`${child.pid}`, injection), { stdio: ['ignore', 'ignore', 'pipe'] })
     const lines = collect(strace.stderr)
     const straceEnded = endOf(strace)
@@ -106,13 +106,21 @@ export async function runTraced(root: string, args: readonly string[], injection
   }
 }
 
-/** Once its root is open it waits for the lock. */
-async function opened(child: ChildProcess, root: string): Promise<void> {
-  const hasRoot = () => {
+/** Of /proc/PID/syscall: futex(2) with FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG and a time, as Atomics.wait() calls it. */
+const timedWait = /^\d+ 0x[0-9a-f]+ 0x89 0x0 0x[1-9a-f]/
+
+/**
+ * Waits until the command waits for the lock: its root is open, and it is in the call that it waits by. It may have had the
+ * root open before, to look at it, and calls from then on must not be counted.
+ */
+async function waitsForLock(child: ChildProcess, root: string): Promise<void> {
+  const isWaiting = () => {
     if (child.exitCode !== null) return true
-    return fs.readdirSync(`/proc/${child.pid}/fd`).some((fd) => readLink(`/proc/${child.pid}/fd/${fd}`) === root)
+    const process = `/proc/${child.pid}`
+    const hasRoot = fs.readdirSync(`${process}/fd`).some((fd) => readLink(`${process}/fd/${fd}`) === root)
+    return hasRoot && timedWait.test(fs.readFileSync(`${process}/syscall`, 'latin1'))
   }
-  await until(hasRoot, 'the command does not open its root', () => '')
+  await until(isWaiting, 'the command does not wait for its lock', () => '')
 }
 
 function readLink(path: string): string {
