@@ -31,6 +31,9 @@ export interface Prepared {
   readonly after: Sides
 }
 
+/** Where the records are, beside the root's images. */
+export const recordsPath = 'root/var/lib/rootmerge/packages'
+
 /** A root as it looks at one moment. */
 export interface Sides {
   /** With the times of all directories: an undo puts them back. */
@@ -83,32 +86,49 @@ export function checkOutcome(
     ...differencesBetween(imagesSnapshot(work, true), before.images),
   ]
   if (toBefore.length === 0) return 'before'
-  const toAfter = differencesToAfter(work, after)
+  const toAfter = partsAfter(work, after).flatMap(([, now, then]) => differencesBetween(now, then))
   assert.deepEqual(toAfter, [], `neither before (${toBefore.join('; ')}) nor after ${where}`)
   return 'after'
 }
 
-/** Demands that a merge is done, and that whatever is there beside it was told (with what is below, and the way to it). */
+/** Demands that a merge is done, and that whatever is there beside it was told. */
 export function checkLeftOvers({ work, after }: Prepared, leftOvers: readonly LeftOver[], where: string): void {
+  checkTold({ work, leftOvers, staging: stagingNames(work), parts: partsAfter(work, after) }, where)
+}
+
+/** A directory, by its path in the work, as it is and as it should be. */
+type Part = readonly [path: string, now: Snapshot, then: Snapshot]
+
+/** What was told to be left over, and what there is. */
+export interface Told {
+  readonly work: string
+  readonly leftOvers: readonly LeftOver[]
+  /** Staging names that no transaction may leave, in the root. */
+  readonly staging: readonly string[]
+  readonly parts: readonly Part[]
+}
+
+/** Demands that all is as it should be but for what was told, with what is below that, and the way to it. */
+export function checkTold({ work, leftOvers, staging, parts }: Told, where: string): void {
   const told = leftOvers.map(({ name }) => resolve(work, 'root', name))
   const isTold = (path: string) => told.some((each) => isWithin(path, each) || isWithin(each, path))
-  const staging = stagingNames(work).filter((name) => !isTold(join(work, 'root', name)))
-  assert.deepEqual([...staging, ...differencesToAfter(work, after, isTold)], [], `not told ${where}: only ${told}`)
+  const untoldStaging = staging.filter((name) => !isTold(join(work, 'root', name)))
+  const differences = parts.flatMap(([top, now, then]) => {
+    const untold = [...now].filter(([name]) => then.has(name) || !isTold(join(work, top, name)))
+    return differencesBetween(new Map(untold), then)
+  })
+  assert.deepEqual([...untoldStaging, ...differences], [], `not told ${where}: only ${told}`)
 }
 
 function isWithin(path: string, directory: string): boolean {
   return `${path}/`.startsWith(`${directory}/`)
 }
 
-function differencesToAfter(work: string, after: Sides, isTold = (_path: string) => false): string[] {
-  const compare = (top: string, now: Snapshot, then: Snapshot) => {
-    const untold = [...now].filter(([name]) => then.has(name) || !isTold(join(work, top, name)))
-    return differencesBetween(new Map(untold), then)
-  }
+function partsAfter(work: string, after: Sides): readonly Part[] {
   return [
-    ...compare('root', rootSnapshot(work, false), after.loose),
-    ...compare('root/var/lib/rootmerge/packages', recordTexts(recordsSnapshot(work)), recordTexts(after.records)),
-    ...compare('', withoutTimesOfDirectories(imagesSnapshot(work, true)), withoutTimesOfDirectories(after.images)),
+    ['root', rootSnapshot(work, false), after.loose],
+    [recordsPath, recordTexts(recordsSnapshot(work)), recordTexts(after.records)],
+    ['', withoutTimesOfDirectories(imagesSnapshot(work, true)), withoutTimesOfDirectories(after.images)],
   ]
 }
 

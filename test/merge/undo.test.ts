@@ -5,13 +5,14 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { CannotUndoError, RecoveryPendingError } from '../../src/merge/errors.ts'
+import type { LeftOver } from '../../src/merge/transaction.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { type CountingKernel, crashAtChange, failNth } from '../support/kernelDoubles.ts'
 import { listHistory, mergeImages, undoTransaction, unmergePackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
-import { memory, tell } from './outcome.ts'
+import { checkTold, memory, recordsPath, tell } from './outcome.ts'
 import { contextOf, copyOf, mortal, recover, type Scenario, scenarioOf, stagingNames } from './scenarios.ts'
 import { full } from './sweeping.ts'
 
@@ -90,8 +91,10 @@ describe('undo()', function () {
           if (seen.hit === undefined) break
           const where = `after EIO at call ${n} (${seen.hit}): ${String(error)}`
           assert.deepEqual(leaked, [], where)
-          if (leftOvers.length > 0) outcomes.leftOver++
-          else if (error instanceof RecoveryPendingError) {
+          if (leftOvers.length > 0) {
+            outcomes.leftOver++
+            undoing.checkLeftOvers(leftOvers, where)
+          } else if (error instanceof RecoveryPendingError) {
             outcomes.pending++
             recover(undoing.work)
             undoing.check(where)
@@ -152,10 +155,12 @@ interface Undoing {
     readonly seen: CountingKernel['seen']
     readonly error: unknown
     readonly leaked: readonly string[]
-    readonly leftOvers: readonly unknown[]
+    readonly leftOvers: readonly LeftOver[]
   }>
   /** Demands that the root is merged, and can still be undone, or undone. */
   check(where: string): 'before' | 'after'
+  /** Demands that the root is undone but for what was told. */
+  checkLeftOvers(leftOvers: readonly LeftOver[], where: string): void
 }
 
 async function withUndoing(title: string, body: (undoing: Undoing) => Promise<void>): Promise<void> {
@@ -180,13 +185,20 @@ async function withUndoing(title: string, body: (undoing: Undoing) => Promise<vo
       assert.deepEqual(differs(undone), [], `could not be undone ${where}`)
       return 'before'
     }
+    const checkLeftOvers = (leftOvers: readonly LeftOver[], where: string) => {
+      const parts = [
+        ['root', rootOf(work), undone[0]],
+        [recordsPath, recordTexts(work), undone[1]],
+      ] as const
+      checkTold({ work, leftOvers, staging: namesOfTransactions(work), parts }, where)
+    }
     const run = async (double: (kernel: Kernel) => CountingKernel) => {
       copyOf(directory, work)
       await scenario.operate(linuxKernel(), work)
       const dying = mortal()
       const { kernel, seen } = double(dying.kernel)
       let error: unknown
-      let leftOvers: readonly unknown[] = []
+      let leftOvers: readonly LeftOver[] = []
       try {
         leftOvers = undo(kernel, work).leftOvers
       } catch (thrown) {
@@ -196,7 +208,7 @@ async function withUndoing(title: string, body: (undoing: Undoing) => Promise<vo
       dying.bury()
       return { seen, error, leaked, leftOvers }
     }
-    await body({ work, run, check })
+    await body({ work, run, check, checkLeftOvers })
   }, memory)
 }
 

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RecoveryPendingError } from '../../../src/merge/errors.ts'
 import { importPackages } from '../../../src/merge/import/importEngine.ts'
+import type { LeftOver } from '../../../src/merge/transaction.ts'
 import { type Kernel, linuxKernel } from '../../../src/sys/index.ts'
 import { type CountingKernel, crashAt, failNth } from '../../support/kernelDoubles.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../../support/snapshot.ts'
+import { checkTold, memory, recordsPath } from '../outcome.ts'
 import { contextOf, copyOf, mortal, recover, stagingNames } from '../scenarios.ts'
-
-const memory = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+import { full } from '../sweeping.ts'
 
 function writeDatabase(directory: string, packages: Readonly<Record<string, string>>): void {
   const database = join(directory, 'root/var/db/pkg')
@@ -67,14 +67,15 @@ async function runOnce({ directory, work }: Prepared, double: (kernel: Kernel) =
   const process = mortal()
   const { kernel, seen } = double(process.kernel)
   let error: unknown
-  let leftOvers: readonly unknown[] = []
+  let leftOvers: readonly LeftOver[] = []
   try {
     leftOvers = (await operate(kernel, work)).leftOvers
   } catch (thrown) {
     error = thrown
   }
+  const leaked = [...process.open.values()]
   process.bury()
-  return { seen, error, leftOvers }
+  return { seen, error, leaked, leftOvers }
 }
 
 function outcomeOf({ work, before, after, untouched }: Prepared, where: string): 'before' | 'after' {
@@ -84,6 +85,15 @@ function outcomeOf({ work, before, after, untouched }: Prepared, where: string):
   if (differencesBetween(now, before).length === 0) return 'before'
   assert.deepEqual(differencesBetween(now, after), [], where)
   return 'after'
+}
+
+/** Demands that all is imported, and that whatever is there beside it was told. */
+function checkLeftOvers({ work, after, untouched }: Prepared, leftOvers: readonly LeftOver[], where: string): void {
+  const parts = [
+    ['root', rest(work), untouched],
+    [recordsPath, records(work), after],
+  ] as const
+  checkTold({ work, leftOvers, staging: stagingNames(work), parts }, where)
 }
 
 describe('an import', function () {
@@ -105,23 +115,26 @@ describe('an import', function () {
   it('whose call fails leaves what was known before, or says that recovery is pending', () =>
     withPrepared(async (prepared) => {
       const outcomes = { before: 0, after: 0, pending: 0, leftOver: 0 }
-      for (let n = 1; ; n += 2) {
-        const { seen, error, leftOvers } = await runOnce(prepared, (kernel) =>
-          failNth(kernel, n, n % 4 === 1 ? 'EIO' : 'ENOSPC'),
+      for (let n = 1; ; n += full ? 1 : 2) {
+        const { seen, error, leaked, leftOvers } = await runOnce(prepared, (kernel) =>
+          failNth(kernel, n, (n >> 1) % 2 === 0 ? 'EIO' : 'ENOSPC'),
         )
         if (seen.hit === undefined) break
+        const where = `after failing call ${n} (${seen.hit}): ${String(error)}`
+        assert.deepEqual(leaked, [], `descriptors left ${where}`)
         if (leftOvers.length > 0) {
           outcomes.leftOver++ // an old record that could not be removed is told, not hidden
+          checkLeftOvers(prepared, leftOvers, where)
           continue
         }
         if (error instanceof RecoveryPendingError) {
           outcomes.pending++
           recover(prepared.work)
         }
-        const outcome = outcomeOf(prepared, `after failing call ${n} (${seen.hit}): ${String(error)}`)
+        const outcome = outcomeOf(prepared, where)
         if (error instanceof RecoveryPendingError) continue
         outcomes[outcome]++
-        assert.equal(outcome, error === undefined ? 'after' : 'before', `call ${n} (${seen.hit}): ${String(error)}`)
+        assert.equal(outcome, error === undefined ? 'after' : 'before', where)
       }
       process.stdout.write(`      failed: ${JSON.stringify(outcomes)}\n`)
       assert.ok(outcomes.before > 40, JSON.stringify(outcomes))
