@@ -57,7 +57,12 @@ function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool,
 function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool {
   if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
-  const directory = new State(root, stateName(options)).make()
-  removeAbandonedTrees(kernel, directory)
-  return { root, name: directory.name }
+  try {
+    const directory = new State(root, stateName(options)).make()
+    removeAbandonedTrees(kernel, directory)
+    return { root, name: directory.name }
+  } catch (error) {
+    root.close()
+    throw error
+  }
 }

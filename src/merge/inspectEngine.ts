@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
+import { removeAbandonedTrees } from './archive/unpackedTree.ts'
 import { withoutLineEnds } from './lineEnds.ts'
 import { eachLiveName } from './liveNames.ts'
 import { checkMark } from './mark.ts'
@@ -80,13 +81,15 @@ function matchingOwners({ cancel }: EngineContext, state: State, pattern: Name):
     .map(([name, packages]) => ({ name: displayName(name), packages: [...packages].sort() }))
 }
 
-/** Brings a root out of a transaction that was left behind. */
+/** Brings a root out of a transaction that was left behind, and removes what was unpacked for one. */
 export function recoverRootNow(engine: EngineContext, options: RecoverOptions): RecoveryReport {
   return inSession(engine, options, {}, ({ root, state }) => {
     checkMark(state)
     if (state.find() === undefined && !options.scan) return { action: 'nothing', packages: [], leftOvers: [] }
     lockRoot(root, state, patienceOf(engine, options))
     const report = recoverRoot(state, options.undo ?? false)
+    const made = state.find()
+    if (made !== undefined) removeAbandonedTrees(root.kernel, made)
     refreshIndex(state)
     const { scan = false } = options
     if (scan === false) return report

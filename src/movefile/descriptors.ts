@@ -27,6 +27,16 @@ export function withWrittenDescriptor<T>(kernel: Kernel, fd: Fd, work: (fd: Fd) 
   return result
 }
 
+/** Hands an open descriptor over to what `make` makes of it; where that fails, closes it. */
+export function handOver<T>(kernel: Kernel, fd: Fd, make: (fd: Fd) => T): T {
+  try {
+    return make(fd)
+  } catch (error) {
+    quietly(() => kernel.close(fd))
+    throw error
+  }
+}
+
 /** Does `action` on the way out of a failure: the first error is the one to report. */
 export function quietly(action: () => void): void {
   try {

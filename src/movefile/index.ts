@@ -3,7 +3,7 @@
 export { lockStaged, removeAbandoned } from './abandoned.ts'
 export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
 export { type Attributes, readAttributes, type Xattr, xattrsOf } from './attributes.ts'
-export { quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
+export { handOver, quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 export type { Durability } from './durability.ts'
 export {
   MountPointError,

@@ -1,5 +1,6 @@
 // Where an archive comes from: a file, or a pipe, whose bytes are waited for without being stuck in a call.
 
+import { handOver } from '../../movefile/index.ts'
 import {
   AT_FDCWD,
   type CancelFlag,
@@ -38,9 +39,10 @@ export interface ArchiveFile {
  */
 export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name): ArchiveFile {
   if (path === standardInput) return new StreamedArchive(kernel, cancel, 0, false)
-  const fd = openExisting(kernel, path, 'image')
-  if (kernel.fstat(fd).type === 'file') return new StoredArchive(kernel, cancel, fd)
-  return new StreamedArchive(kernel, cancel, fd, true)
+  return handOver(kernel, openExisting(kernel, path, 'image'), (fd) => {
+    const { type, size } = kernel.fstat(fd)
+    return type === 'file' ? new StoredArchive(kernel, cancel, fd, size) : new StreamedArchive(kernel, cancel, fd, true)
+  })
 }
 
 /** What can be read once, from where its descriptor stands. */
@@ -90,11 +92,11 @@ class StoredArchive implements ArchiveFile, FileChunks, IterableIterator<Buffer>
   readonly #cancel: CancelFlag
   readonly #ring = new ChunkRing(chunkBytes)
 
-  constructor(kernel: Kernel, cancel: CancelFlag, fd: Fd) {
+  constructor(kernel: Kernel, cancel: CancelFlag, fd: Fd, size: number) {
     this.#kernel = kernel
     this.#cancel = cancel
     this.fd = fd
-    this.size = kernel.fstat(fd).size
+    this.size = size
   }
 
   [Symbol.iterator](): this {

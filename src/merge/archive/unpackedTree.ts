@@ -1,10 +1,11 @@
 // The hidden tree that an archive is unpacked into: inside the state directory, from where its objects are renamed into
 // the root. It is locked by whoever fills it, so that the next one can tell a tree that was left behind.
 
+import { quietly, withDescriptor } from '../../movefile/index.ts'
 import {
+  AT_REMOVEDIR,
   displayName,
   type Fd,
-  isSyscallError,
   type Kernel,
   LOCK_EX,
   LOCK_NB,
@@ -41,7 +42,7 @@ export class UnpackedTree {
     this.#name = `${prefix}${process.pid}-${process.hrtime.bigint().toString(36)}`
     const parent = this.#parent()
     kernel.mkdirat(parent.fd, this.#name, 0o700)
-    this.#fd = kernel.openat(parent.fd, this.#name, O_RDONLY | O_NOFOLLOW)
+    this.#fd = this.#open(parent)
     try {
       kernel.flock(this.#fd, LOCK_EX | LOCK_NB)
       withoutInheritance(kernel, this.#fd)
@@ -58,10 +59,24 @@ export class UnpackedTree {
     return `/proc/self/fd/${this.#fd}`
   }
 
-  /** Removes the tree with all that is still in it. */
+  /**
+   * Removes the tree with all that is still in it.
+   *
+   * What the kernel does not let go stays for the next one who looks: the merge itself has succeeded or failed by now, and
+   * is not told to be otherwise.
+   */
   remove(): void {
-    removeTree(this.#kernel, this.#parent(), this.#name)
-    this.#kernel.close(this.#fd)
+    quietly(() => removeTree(this.#kernel, this.#parent(), this.#name))
+    quietly(() => this.#kernel.close(this.#fd))
+  }
+
+  #open({ fd }: Directory): Fd {
+    try {
+      return this.#kernel.openat(fd, this.#name, O_RDONLY | O_NOFOLLOW)
+    } catch (error) {
+      quietly(() => this.#kernel.unlinkat(fd, this.#name, AT_REMOVEDIR))
+      throw error
+    }
   }
 
   #parent(): Directory {
@@ -69,20 +84,17 @@ export class UnpackedTree {
   }
 }
 
-/** Removes hidden trees whose maker has died: nobody holds their lock. */
+/** Removes hidden trees whose maker has died: nobody holds their lock. One that cannot be removed now hinders nobody. */
 export function removeAbandonedTrees(kernel: Kernel, parent: Directory): void {
-  for (const { name } of kernel.readDirectory(parent.fd)) {
-    if (!name.startsWith(prefix)) continue
-    const fd = kernel.openat(parent.fd, name, O_RDONLY | O_NOFOLLOW)
-    try {
-      kernel.flock(fd, LOCK_EX | LOCK_NB)
-      removeTree(kernel, parent, name)
-    } catch (error) {
-      if (!isSyscallError(error, 'EAGAIN')) throw error
-    } finally {
-      kernel.close(fd)
-    }
-  }
+  for (const { name } of kernel.readDirectory(parent.fd))
+    if (name.startsWith(prefix)) quietly(() => removeIfAbandoned(kernel, parent, name))
+}
+
+function removeIfAbandoned(kernel: Kernel, parent: Directory, name: Name): void {
+  withDescriptor(kernel, kernel.openat(parent.fd, name, O_RDONLY | O_NOFOLLOW), (fd) => {
+    kernel.flock(fd, LOCK_EX | LOCK_NB) // EAGAIN: its maker lives
+    removeTree(kernel, parent, name)
+  })
 }
 
 function removeTree(kernel: Kernel, parent: Directory, name: Name): void {

@@ -1,6 +1,6 @@
 // The files of a container image: in a layout's directory, or inside a tar of one (oci-archive, docker save).
 
-import { withDescriptor } from '../../movefile/index.ts'
+import { handOver, withDescriptor } from '../../movefile/index.ts'
 import {
   AT_FDCWD,
   baseName,
@@ -49,8 +49,8 @@ export function openBlobs(context: BlobContext, path: Name): Blobs {
   const { kernel } = context
   const fd = tryOpenat(kernel, AT_FDCWD, path, O_RDONLY | O_NONBLOCK)
   if (fd === undefined) throw new InvalidArgumentError(`the image '${displayName(path)}' does not exist`)
-  const { type } = kernel.fstat(fd)
-  if (type === 'file') return openTar(context, path, fd)
+  const { type, size } = handOver(kernel, fd, () => kernel.fstat(fd))
+  if (type === 'file') return handOver(kernel, fd, () => openTar(context, path, { fd, size }))
   kernel.close(fd)
   if (type === 'directory') return openDirectory(context, path)
   throw new InvalidArgumentError(`the image '${displayName(path)}' is read more than once, and a ${type} cannot be`)
@@ -106,24 +106,24 @@ function* rangeOf({ kernel, cancel, fd, counter }: Range, start: number, size: n
   }
 }
 
+interface OpenFile {
+  readonly fd: Fd
+  readonly size: number
+}
+
 /** Finds where each file of a tar lies, which reads it once; links stand for what they lead to, as docker once wrote them. */
-function openTar({ kernel, cancel, limits }: BlobContext, path: Name, fd: Fd): Blobs {
+function openTar({ kernel, cancel, limits }: BlobContext, path: Name, { fd, size }: OpenFile): Blobs {
   const counter = { bytes: 0 }
   const range = { kernel, cancel, fd, counter }
   const places = new Map<Name, { readonly start: number; readonly size: number } | Name>()
-  try {
-    const source = new ByteSource(path, rangeOf(range, 0, kernel.fstat(fd).size))
-    for (const member of readTar(source, { headerBytes: limits.headerBytes })) {
-      const name = normalized(member.path)
-      if (places.size > limits.members) throw source.corrupt(`more than the ${limits.members} members that are allowed`)
-      const start = member.payload?.offset ?? source.offset
-      if (member.type === 'file') places.set(name, { start, size: member.size })
-      else if (member.type === 'link') places.set(name, normalized(member.target ?? ''))
-      else if (member.type === 'symlink') places.set(name, normalized(joinName(parentName(name), member.target ?? '')))
-    }
-  } catch (error) {
-    kernel.close(fd)
-    throw error
+  const source = new ByteSource(path, rangeOf(range, 0, size))
+  for (const member of readTar(source, { headerBytes: limits.headerBytes })) {
+    const name = normalized(member.path)
+    if (places.size > limits.members) throw source.corrupt(`more than the ${limits.members} members that are allowed`)
+    const start = member.payload?.offset ?? source.offset
+    if (member.type === 'file') places.set(name, { start, size: member.size })
+    else if (member.type === 'link') places.set(name, normalized(member.target ?? ''))
+    else if (member.type === 'symlink') places.set(name, normalized(joinName(parentName(name), member.target ?? '')))
   }
   counter.bytes = 0
   const placeOf = (name: Name, links = 0): { start: number; size: number } | undefined => {

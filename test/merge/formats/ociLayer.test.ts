@@ -14,14 +14,15 @@ import {
   unmerge,
   verify,
 } from '../../../src/merge/index.ts'
+import type { LeftOver } from '../../../src/merge/transaction.ts'
 import { itOnEach } from '../../support/filesystems.ts'
 import { crashAtChange, failNth } from '../../support/kernelDoubles.ts'
 import { mergeImages } from '../../support/operations.ts'
 import { withDirectory } from '../../support/scratch.ts'
-import { differencesBetween, snapshot } from '../../support/snapshot.ts'
+import { differencesBetween, type Snapshot, snapshot } from '../../support/snapshot.ts'
 import { type TarMember, tarOf } from '../../support/specPackages.ts'
 import { writeTree } from '../../support/tree.ts'
-import { type Prepared, tell, withScenario } from '../outcome.ts'
+import { checkTold, type Prepared, recordsPath, tell, withScenario } from '../outcome.ts'
 import { contextOf, recordsSnapshot, recover, rootSnapshot, type Scenario, stagingNames } from '../scenarios.ts'
 import { full, runOnce } from '../sweeping.ts'
 
@@ -317,9 +318,15 @@ const scenario: Scenario = {
   words: (where) => ['merge', join(where, 'two'), '--package', 'layer', '--format', format],
 }
 
+/** What stays under a staging name, because it belonged to nobody. */
+const keptName = /\.rootmerge-kept-\w+-\d+/
+/** Where a layer is unpacked. */
+const unpackedName = /\.rootmerge-unpacked-/
+const keptAfter = ['kept', 'kept', 'kept/deep', 'kept/deep/set-id', 'kept/file']
+
 /** Demands the old root, or the new one with what belonged to nobody kept. */
 function outcomeOf({ work, before, after }: Prepared, where: string): 'before' | 'after' {
-  const left = stagingNames(work).filter((name) => !name.includes('.rootmerge-unpacked-')) // the next merge removes it
+  const left = stagingNames(work)
   const toBefore = differencesBetween(rootSnapshot(work, true), before.exact)
   if (toBefore.length === 0) {
     assert.deepEqual(left, [], where)
@@ -327,9 +334,23 @@ function outcomeOf({ work, before, after }: Prepared, where: string): 'before' |
   }
   assert.deepEqual(differencesBetween(rootSnapshot(work, false), after.loose), [], `${where}: ${toBefore.join('; ')}`)
   assert.deepEqual([...recordsSnapshot(work).keys()], [...after.records.keys()], where)
-  const kept = left.map((name) => name.replace(/^.*\.rootmerge-kept-\w+-\d+/, 'kept')).sort()
-  assert.deepEqual(kept, ['kept', 'kept', 'kept/deep', 'kept/deep/set-id', 'kept/file'], where)
+  assert.deepEqual(
+    left.map((name) => name.replace(/^.*(?=\.rootmerge-kept-)/, '').replace(keptName, 'kept')).sort(),
+    keptAfter,
+    where,
+  )
   return 'after'
+}
+
+/** Demands the new root, and that whatever is there beside it was told. */
+function checkLeftOvers({ work, after }: Prepared, leftOvers: readonly LeftOver[], where: string): void {
+  const names = (records: Snapshot): Snapshot => new Map([...records.keys()].map((name) => [name, '']))
+  const parts = [
+    ['root', rootSnapshot(work, false), after.loose],
+    [recordsPath, names(recordsSnapshot(work)), names(after.records)],
+  ] as const
+  const staging = stagingNames(work).filter((name) => !keptName.test(name))
+  checkTold({ work, leftOvers, staging, parts }, where)
 }
 
 describe('a layer whose merge is cut off', function () {
@@ -349,13 +370,27 @@ describe('a layer whose merge is cut off', function () {
 
   it('by a call that fails: as it was, or recovered', () =>
     withScenario(scenario, async (prepared) => {
-      const outcomes = { before: 0, after: 0 }
+      const outcomes = { before: 0, after: 0, pending: 0, leftOver: 0, unpackedLeft: 0 }
       for (let n = 1; ; n += full ? 1 : 11) {
-        const { seen, error, leftOvers } = await runOnce(scenario, prepared, (kernel) => failNth(kernel, n, 'EIO'))
+        const run = await runOnce(scenario, prepared, (kernel) => failNth(kernel, n, 'EIO'))
+        const { seen, error, leaked, leftOvers } = run
         if (seen.hit === undefined) break
-        if (leftOvers.length > 0) continue
-        if (error instanceof RecoveryPendingError) recover(prepared.work)
-        outcomes[outcomeOf(prepared, `after EIO at call ${n} (${seen.hit}): ${String(error)}`)]++
+        const where = `after EIO at call ${n} (${seen.hit}): ${String(error)}`
+        assert.deepEqual(leaked, [], `descriptors left ${where}`)
+        const isPending = error instanceof RecoveryPendingError
+        // Where the one call that fails is one of removing what was unpacked, the merge is done, and recovery removes it.
+        const isUnpackedLeft =
+          error === undefined && stagingNames(prepared.work).some((name) => unpackedName.test(name))
+        if (isUnpackedLeft) outcomes.unpackedLeft++
+        if (isPending || isUnpackedLeft) recover(prepared.work)
+        if (leftOvers.length > 0) {
+          outcomes.leftOver++
+          checkLeftOvers(prepared, leftOvers, where)
+          continue
+        }
+        const outcome = outcomeOf(prepared, where)
+        outcomes[isPending ? 'pending' : outcome]++
+        if (!isPending) assert.equal(outcome, error === undefined ? 'after' : 'before', where)
       }
       tell('failed', outcomes)
       assert.ok(outcomes.before > 10, JSON.stringify(outcomes))
