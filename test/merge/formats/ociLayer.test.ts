@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -6,6 +7,7 @@ import { RecoveryPendingError } from '../../../src/merge/errors.ts'
 import {
   CollisionError,
   InvalidArgumentError,
+  MountPointError,
   merge,
   owner,
   plan,
@@ -204,6 +206,22 @@ describe('one layer of a container image over a root', function () {
       assert.deepEqual(await verify({ root }), [])
     }))
 
+  it('refuses to take a mount point away, or what it lies in, and takes names below it', function () {
+    if (process.getuid?.() !== 0) {
+      process.stderr.write('skipped: mounting needs root\n')
+      return this.skip()
+    }
+    return withRoot(async (root, where) => {
+      const mount = join(root, 'opt/own/deep')
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount])
+      try {
+        await expectMountStays(root, where, mount)
+      } finally {
+        execFileSync('umount', ['-l', mount])
+      }
+    })
+  })
+
   it('a file in the place of a directory of nobody is refused, as in every image', () =>
     withRoot(async (root, where) => {
       const image = layerIn(where, 'layer', [file('opt/.wh.own'), file('opt/own', 'a file now')])
@@ -236,6 +254,25 @@ describe('one layer of a container image over a root', function () {
       await assert.rejects(merge({ root, image: unpacked, package: 'layer', format }), /is a directory, not an archive/)
     }))
 })
+
+async function expectMountStays(root: string, where: string, mount: string): Promise<void> {
+  fs.writeFileSync(join(mount, 'below'), 'b')
+  const before = look(root)
+  for (const name of ['opt/own/.wh.deep', 'opt/.wh.own', '.wh.opt', 'opt/own/.wh..wh..opq']) {
+    const image = layerIn(where, 'layer', [file(name)])
+    await assert.rejects(merge({ root, image, package: 'layer', format, collisions }), (error) => {
+      assert.ok(error instanceof MountPointError, String(error))
+      assert.ok(error.message.includes(mount), error.message)
+      return true
+    })
+    assert.deepEqual(differencesBetween(look(root), before), [], name)
+  }
+  const inside = layerIn(where, 'inside', [file('opt/own/deep/.wh.below')])
+  await merge({ root, image: inside, package: 'layer', format, collisions })
+  assert.ok(!fs.existsSync(join(mount, 'below')))
+  await unmerge({ root, packages: ['layer'] })
+  assert.deepEqual(differencesBetween(look(root), before), [])
+}
 
 describe('layers of one call', function () {
   this.timeout(60_000)
