@@ -4,6 +4,7 @@ import { baseName, displayName, joinName, type Name, parentName, type Stat } fro
 import type { RecordedEntry } from './entry.ts'
 import type { Owners } from './owners.ts'
 import type { Root } from './root.ts'
+import type { Spellings } from './spellings.ts'
 
 /** A name that goes. */
 export interface Removal {
@@ -62,7 +63,7 @@ const nothingStays: Staying = { covers: () => false, respells: () => false }
 
 /** What becomes of names that only old versions have. */
 export function findObsolete(
-  { root, owners }: { readonly root: Root; readonly owners: Owners },
+  { root, owners, spellings }: { readonly root: Root; readonly owners: Owners; readonly spellings: Spellings },
   own: ReadonlySet<string>,
   recorded: Iterable<RecordedName>,
   { covers, respells }: Staying = nothingStays,
@@ -80,7 +81,8 @@ export function findObsolete(
     seen.add(liveName)
     const live = parent && root.kernel.findat(parent.fd, baseName(name))
     if (live !== undefined && respells(liveName, live)) continue
-    const isShared = owners.of(name).some((owner) => !own.has(owner))
+    const names = live === undefined ? [name] : [name, ...spellings.ofAll(liveName, live)]
+    const isShared = names.some((each) => owners.of(each).some((owner) => !own.has(owner)))
     if (isShared && type === 'directory') continue // directories are everybody's
     if (isShared) keep('owned by another package')
     else if (live === undefined && entry.unknown?.has('missing'))

@@ -18,6 +18,8 @@ export interface Owners {
    * A name is found as the record has it, and as it was without symlinks when the record was indexed.
    */
   of(name: Name): readonly string[]
+  /** Every name that some record has, and as it is without symlinks: this reads all records. */
+  eachName(visit: (name: Name) => void): void
   /** A package's record. @throws {CorruptRecordError} */
   record(packageName: string): PackageRecord | undefined
 }
@@ -57,7 +59,11 @@ function ownersBy(state: State, index: OwnersIndex): Owners {
     const indexed = numbers.flatMap((number) => known[number]?.name ?? [])
     return [...new Set([...indexed, ...others])].sort()
   }
-  return { of, record: recordsOf(state) }
+  const eachName = (visit: (name: Name) => void) => {
+    const eachOf = eachLiveName(state)
+    for (const packageName of state.packageNames()) eachOf(packageName, visit)
+  }
+  return { of, eachName, record: recordsOf(state) }
 }
 
 /** The names of some records, and whose they are. */

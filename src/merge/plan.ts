@@ -119,7 +119,7 @@ export function makePlan(input: PlanInput): Plan {
   const names = new PlannedNames()
   const settler = settlerOf({ ...input, claims, names, recorded })
   const ownDirectories = readParents(input.state)
-  const spellings = new Spellings(root, recorded)
+  const spellings = new Spellings(root, owners, recorded)
   const isState = input.state.membership()
   const planning: Planning = { ...input, claims, names, recorded, spellings, ownDirectories, isState, settler }
   const packages = planningOrder(images).map((from) => {
@@ -127,7 +127,7 @@ export function makePlan(input: PlanInput): Plan {
     return { ...from, entries: new ImagePlanner(planning, from, ahead).plan() }
   })
   const ghosts = claimGhosts(planning, packages)
-  const obsolete = findObsolete({ root, owners }, own, recorded.values(), {
+  const obsolete = findObsolete({ root, owners, spellings }, own, recorded.values(), {
     covers: (liveName) => names.covers(liveName) || ghosts.has(liveName),
     respells: (liveName, live) => names.respells(root, liveName, live),
   })

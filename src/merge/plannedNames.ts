@@ -1,8 +1,9 @@
 // The live names that a plan has already decided on: which entry will have each.
 
-import { baseName, type Name, parentName, type Stat } from '../sys/index.ts'
+import { type Name, parentName, type Stat } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
+import { isOneName } from './spellings.ts'
 
 /** Planned entries by where they will be. */
 export class PlannedNames {
@@ -43,8 +44,7 @@ export class PlannedNames {
   respells(root: Root, liveName: Name, live: Stat): boolean {
     const others = this.#byInode().get(inodeOf(live)) ?? []
     if (others.includes(liveName) || others.length === 0) return false
-    if (live.type === 'directory' || live.nlink === 1) return true
-    return !isListed(root, liveName) || others.some((other) => !isListed(root, other))
+    return isOneName(root, live, [liveName, ...others])
   }
 
   #byInode(): ReadonlyMap<string, readonly Name[]> {
@@ -59,12 +59,6 @@ export class PlannedNames {
     this.#inodes = inodes
     return inodes
   }
-}
-
-/** Whether a directory lists a name in this very spelling. */
-function isListed(root: Root, liveName: Name): boolean {
-  const { fd } = root.directory(parentName(liveName))
-  return root.kernel.readDirectory(fd).some(({ name }) => name === baseName(liveName))
 }
 
 function inodeOf({ dev, ino }: Stat): string {

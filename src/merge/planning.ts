@@ -33,7 +33,7 @@ export interface Planning extends PlanningRules {
   readonly problems: Problems
   /** Of older versions and of packages that are replaced, by name. */
   readonly recorded: ReadonlyMap<Name, RecordedName>
-  /** Names of `recorded` in another spelling. */
+  /** Recorded names in another spelling, first of `recorded`. */
   readonly spellings: Spellings
   /** Directories that were made for the state, by live name. */
   readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>

@@ -23,6 +23,7 @@ import { ProgressMeter } from './progress.ts'
 import { changedNames, directoriesOf, removalSteps } from './removalSteps.ts'
 import { findRestorations, restoredNames } from './restorations.ts'
 import { changing, reading, type Session } from './session.ts'
+import { Spellings } from './spellings.ts'
 import { forgetPackage, recordDirectories } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { parentsDirectory, stageParents, strayParents } from './stateParents.ts'
@@ -73,7 +74,7 @@ function planRemoval({ engine, session, options, meter, packages }: Unmerging, o
   ]
   meter.enter('plan')
   meter.expect(recorded.length)
-  const found = findObsolete({ root, owners }, new Set(packages), recorded)
+  const found = findObsolete({ root, owners, spellings: new Spellings(root, owners) }, new Set(packages), recorded)
   const purge = options.purge === true
   const settled = settleRemovals({ ...session, styleOf: recordedStyle, purge }, found)
   const kept: Kept[] = [...found.kept, ...settled.kept]

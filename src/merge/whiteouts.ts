@@ -120,20 +120,21 @@ class Eraser implements Erased {
 
   /** The removal of one object, or why there is none. */
   #decideOwn(from: PackageImage, { name, liveName, live }: Erasable): Removal | undefined {
-    const { claims, mayTake, replaceUnowned } = this.#planning
+    const { claims, mayTake, replaceUnowned, spellings } = this.#planning
     const removal = { packageName: from.packageName, entry: this.#describe(liveName, live), liveName, live }
     if (from.protection.covers(name, liveName)) {
       this.kept.push({ ...removal, reason: 'configuration' })
       return undefined
     }
-    const owners = claims.ownersOf(name, liveName)
+    const spelled = claims.ownersOf(name, liveName).length > 0 ? undefined : spellings.of(liveName, live)
+    const owners = claims.ownersOf(name, spelled ?? liveName)
     const owner = claims.ownerOf(owners)
     const isAllowed = owner === 'self' || mayTake(name) || (owner === 'nobody' && replaceUnowned)
     if (!isAllowed) {
       claims.collide({ name, live: live.type, image: 'nothing' }, remedyOf('refuse', owners), owners)
       return undefined
     }
-    if (owner === 'another') claims.take([name, liveName], owners)
+    if (owner === 'another') claims.take([name, spelled ?? liveName], owners)
     return owner === 'nobody' && replaceUnowned ? { ...removal, isUnowned: true } : removal
   }
 

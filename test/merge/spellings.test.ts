@@ -28,8 +28,8 @@ class Bench {
     return mergeImages(this.#context, options as MergeOptions)
   }
 
-  unmerge() {
-    return unmergePackages(this.#context, { root: this.#root, packages: ['p'], durability: 'none' })
+  unmerge(name = 'p') {
+    return unmergePackages(this.#context, { root: this.#root, packages: [name], durability: 'none' })
   }
 
   edit(name: string, text: string) {
@@ -89,6 +89,18 @@ const cases: readonly Case[] = [
     after: 'f /\\303\\244pfel "2"',
     expected: { Äpfel: '2' },
   },
+  {
+    title: 'a file of several names, with other bytes',
+    before: 'f /d/Name "1"\nh /d/second == /d/Name',
+    after: 'f /d/name "2"\nh /d/second == /d/name',
+    expected: { 'd/Name': '2', 'd/second': '2' },
+  },
+  {
+    title: 'a file of several names that is the same',
+    before: `f /d/Name "1" ${at}\nh /d/second == /d/Name`,
+    after: `f /d/name "1" ${at}\nh /d/second == /d/name`,
+    expected: { 'd/Name': '1', 'd/second': '1' },
+  },
 ]
 
 describe('a name whose case changes, where case is folded', () => {
@@ -118,13 +130,63 @@ describe('a name whose case changes, where case is folded', () => {
         'etc/name differs': 'size,digest,mtime',
       })
     }))
+})
 
-  it('is refused where it has further names, and nothing is lost', () =>
+/** Two packages that have one object by two spellings: p has it first. */
+const shared: Readonly<Record<string, { readonly first: string; readonly second: string; readonly file: string }>> = {
+  'a file': { first: `f /d/Name "1" ${at}`, second: `f /d/name "1" ${at}`, file: 'd/Name' },
+  'a file in a directory': { first: `f /Dir/1 "1" ${at}`, second: `f /dir/1 "1" ${at}`, file: 'Dir/1' },
+  'a file of several names': {
+    first: `f /d/Name "1" ${at}\nh /d/two == /d/Name`,
+    second: `f /d/name "1" ${at}\nh /d/TWO == /d/name`,
+    file: 'd/Name',
+  },
+}
+
+describe('two packages that spell one name in two cases, where case is folded', () => {
+  for (const [title, { first, second, file }] of Object.entries(shared)) {
+    it(`own it together only where that is allowed, and it stays until both are gone: ${title}`, () =>
+      withDirectory(async (directory) => {
+        const bench = new Bench(directory)
+        await bench.merge(first)
+        await assert.rejects(bench.merge(second, { package: 'q' }), (error) => {
+          assert.ok(error instanceof CollisionError)
+          assert.deepEqual(error.collisions[0]?.owners, ['p'])
+          return true
+        })
+        await bench.merge(second, { package: 'q', shareIdentical: true })
+        const both = bench.seen()
+        assert.equal(both[file], '1')
+        const { kept } = bench.unmerge('p')
+        assert.ok(kept.every(({ reason }) => reason === 'owned by another package') && kept.length > 0)
+        assert.deepEqual(bench.seen(), both)
+        bench.unmerge('q')
+        assert.deepEqual(bench.seen(), {})
+      }))
+  }
+
+  it('collide where their files differ, and a name that is taken over goes with its new owner', () =>
     withDirectory(async (directory) => {
       const bench = new Bench(directory)
-      await bench.merge(`f /d/Name "1" ${at}\nh /d/second == /d/Name`)
-      await assert.rejects(bench.merge('f /d/name "2"\nh /d/second == /d/name'), CollisionError)
-      await bench.merge(`f /d/name "1" ${at}\nh /d/second == /d/name`)
-      assert.deepEqual(bench.seen(), { 'd/Name': '1', 'd/second': '1' })
+      await bench.merge('f /d/Name "1"')
+      await assert.rejects(
+        bench.merge('f /d/name "2"', { package: 'q', collisions: 'replace-unowned' }),
+        CollisionError,
+      )
+      await bench.merge('f /d/name "2"', { package: 'q', collisionIgnore: ['d/*'] })
+      assert.deepEqual(bench.seen(), { 'd/Name': '2' })
+      bench.unmerge('p')
+      assert.deepEqual(bench.seen(), { 'd/Name': '2' })
+      bench.unmerge('q')
+      assert.deepEqual(bench.seen(), {})
+    }))
+
+  it('keep what the other has where an upgrade of the one no longer brings it', () =>
+    withDirectory(async (directory) => {
+      const bench = new Bench(directory)
+      await bench.merge(`f /d/Name "1" ${at}\nf /d/kept "1"`)
+      await bench.merge(`f /d/name "1" ${at}`, { package: 'q', shareIdentical: true })
+      await bench.merge('f /d/kept "2"')
+      assert.deepEqual(bench.seen(), { 'd/Name': '1', 'd/kept': '2' })
     }))
 })
