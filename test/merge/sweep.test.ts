@@ -9,7 +9,7 @@ import { mortal, recover, scenarioOf, scenarios } from './scenarios.ts'
 import { changesOf, full, runOnce } from './sweeping.ts'
 
 describe('a merge that dies', function () {
-  this.timeout(600_000)
+  this.timeout(3_600_000)
   for (const scenario of scenarios) {
     it(`at any system call of ${scenario.title} is recovered to before or after`, () =>
       withScenario(scenario, async (prepared) => {
