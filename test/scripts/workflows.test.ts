@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
+import { withDirectory } from '../support/scratch.ts'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = join(project, '.github/workflows')
@@ -61,21 +62,50 @@ describe('the workflows', () => {
       for (const words of steps.flatMap(({ run }) => (run === undefined ? [] : commandsOf(run)))) {
         const [program = '', ...args] = withoutEnvironment(words)
         seen++
-        if (program === 'make') for (const target of args) assert.match(makefile, new RegExp(`^${target}:`, 'm'), where)
-        else if (program.includes('/')) fs.accessSync(join(project, program), fs.constants.X_OK)
-        else assert.ok(['apt-get', 'git', 'npm'].includes(program), `${where}: ${program}`)
+        if (program.includes('/')) fs.accessSync(join(project, program), fs.constants.X_OK)
+        else assert.ok(['apt-get', 'git', 'make', 'npm', 'test'].includes(program), `${where}: ${program}`)
+        if (program !== 'make' && program !== '.ci/run') continue
+        for (const target of args) assert.match(makefile, new RegExp(`^${target}:`, 'm'), where)
       }
     }
     assert.ok(seen > 8)
   })
 
-  it('use actions of a fixed version, and what their matrix has', () => {
-    for (const [where, job] of jobs) {
-      for (const { uses } of job.steps) if (uses !== undefined) assert.match(uses, /^[\w-]+\/[\w-]+@v\d+$/, where)
-      const used = [...JSON.stringify(job).matchAll(/\$\{\{ matrix\.(\w+) \}\}/g)].map((match) => match[1] ?? '')
-      for (const key of used) assert.ok(job.strategy?.matrix[key]?.length, `${where}: ${key}`)
+  it('use actions that nobody can change: by their commit, with its version beside it', () => {
+    for (const [file] of workflows) {
+      const used = fs.readFileSync(join(folder, file), 'utf8').match(/uses: .*/g) ?? []
+      assert.ok(used.length > 0, file)
+      for (const each of used) assert.match(each, /^uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, file)
     }
   })
+
+  it('use everything that their matrix has, and leave out only what it has', () => {
+    for (const [where, job] of jobs) {
+      const { exclude = [], ...values } = job.strategy?.matrix ?? {}
+      const used = [...JSON.stringify(job).matchAll(/\$\{\{ matrix\.(\w+) \}\}/g)].map((match) => match[1] ?? '')
+      assert.deepEqual([...new Set(used)].sort(), Object.keys(values).sort(), where)
+      for (const row of exclude as readonly Readonly<Record<string, unknown>>[]) {
+        for (const [key, value] of Object.entries(row)) assert.ok(values[key]?.includes(value), `${where}: ${value}`)
+      }
+    }
+  })
+
+  it('publish what has the version of its tag, and say where it was made', () =>
+    withDirectory((directory) => {
+      const manifest = join(directory, 'package.json')
+      fs.writeFileSync(manifest, JSON.stringify({ name: 'released', version: '1.2.3' }))
+      const steps = workflows.find(([file]) => file === 'release.yml')?.[1].jobs.publish?.steps ?? []
+      const run = (start: string, tag: string) => {
+        const script = steps.find((step) => step.run?.startsWith(start))?.run ?? `no step starts with ${start}`
+        const github = { GITHUB_REF_NAME: tag, GITHUB_SERVER_URL: 'https://host', GITHUB_REPOSITORY: 'owner/name' }
+        const env = { ...process.env, ...github }
+        return spawnSync('bash', ['-e', '-c', script], { cwd: directory, env }).status
+      }
+      assert.deepEqual([run('test ', 'v1.2.3'), run('test ', 'v1.2.4')], [0, 1])
+      assert.equal(run('npm pkg set ', 'v1.2.3'), 0)
+      const { repository } = JSON.parse(fs.readFileSync(manifest, 'utf8')) as { repository: object }
+      assert.deepEqual(repository, { type: 'git', url: 'git+https://host/owner/name.git' })
+    }))
 
   it('test each Node that package.json promises', () => {
     const { engines } = JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8')) as {
