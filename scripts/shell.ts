@@ -25,8 +25,14 @@ export class Shell {
 
   /** The lines that a command prints, to both of its outputs. */
   run(line: string): string[] {
-    const { NODE_V8_COVERAGE: _, ...own } = process.env // another user could not write there, and would say so
-    const env = { ...own, PATH: `${this.#programs}:${process.env.PATH}`, LC_ALL: 'C.UTF-8', COLUMNS: '80' }
+    const env = {
+      ...process.env,
+      PATH: `${this.#programs}:${process.env.PATH}`,
+      LC_ALL: 'C.UTF-8',
+      COLUMNS: '80',
+      // Another user could not write there, and would say so. Node gives it to every child for which it is not set to nothing.
+      NODE_V8_COVERAGE: undefined,
+    }
     const options = { cwd: this.#folder, env, encoding: 'utf8', timeout: 60_000 } as const
     const { stdout } = spawnSync('bash', ['-c', `umask 022; exec 2>&1; ${line}`], options)
     return stdout === '' ? [] : stdout.replace(/\n$/, '').split('\n')

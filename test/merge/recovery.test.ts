@@ -277,7 +277,8 @@ describe('a merge that may be replacing its own runtime', () => {
         await merge('one')
         const trace = join(directory, 'trace')
         const args = ['-f', '-o', trace, '-e', 'trace=open,openat,renameat2', ...inject, process.execPath, command]
-        const { NODE_V8_COVERAGE: _, ...env } = process.env // which Node writes at its end
+        // Coverage is written at the end of a process, and Node gives it to every child for which it is not set to nothing.
+        const env = { ...process.env, NODE_V8_COVERAGE: undefined }
         spawnSync('strace', [...args, 'merge', join(directory, 'two'), '--package', 'p', '--root', root], { env })
         const lines = fs.readFileSync(trace, 'utf8').split('\n')
         const first = lines.findIndex((line) => line.includes('renameat2('))
