@@ -64,7 +64,16 @@ export class UndoPlan {
       .filter((name) => !this.#removed.has(name))
     const backups = this.#undone.flatMap(({ backup }) => (backup === undefined ? [] : [backup.directory]))
     const own = backupDirectoryOf(this.#state, this.#manifest.header.id)
-    return [...new Set([...parents, ...backups, own, parentName(own)])]
+    const emptied = this.#undone.filter(({ described }) => isNewInState(described))
+    return [
+      ...new Set([
+        ...parents,
+        ...emptied.map(({ described }) => parentName(parentName(described.name))),
+        ...backups,
+        own,
+        parentName(own),
+      ]),
+    ]
   }
 
   #check(undone: Undone): void {
@@ -123,7 +132,7 @@ export class UndoPlan {
     const members = { members: new Set(Object.keys(described.tree ?? {}).map((within) => joinName(name, within))) }
     if (step.kind === 'place' && live) {
       const gone: StagedStep = { step: { kind: 'remove', ...at, staging: area.newName() }, displaced: live, ...members }
-      return step.phase === 'record' ? [gone, removalOf(area, parentName(name))] : [gone]
+      return isNewInState(described) ? [gone, removalOf(area, parentName(name))] : [gone]
     }
     if (step.kind === 'replace' && live && backup) {
       return [{ step: { kind: 'replace', ...at, ...restoring(area, backup) }, displaced: live, ...members }]
@@ -181,6 +190,11 @@ export class UndoPlan {
       .flatMap(({ backup }) => (backup === undefined ? [] : [remove(backup.directory, backup.kept.kept ?? '')]))
     return [...linked, remove(own, manifestName), removalOf(area, own)]
   }
+}
+
+/** A file that the state did not have: with it goes its directory, if that is empty then. */
+function isNewInState({ step }: BackupStep): boolean {
+  return step.kind === 'place' && step.phase === 'record'
 }
 
 /** A directory of the state goes when it is empty: a package's without its record, a backup's. */

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { CannotUndoError, RecoveryPendingError } from '../../src/merge/errors.ts'
+import type { MergeOptions } from '../../src/merge/options.ts'
 import type { LeftOver } from '../../src/merge/transaction.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
@@ -13,25 +14,54 @@ import { listHistory, mergeImages, undoTransaction, unmergePackages } from '../s
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
 import { checkTold, memory, recordsPath, tell } from './outcome.ts'
-import { contextOf, copyOf, mortal, recover, type Scenario, scenarioOf, stagingNames } from './scenarios.ts'
+import {
+  contextOf,
+  copyOf,
+  mortal,
+  recordsSnapshot,
+  recover,
+  type Scenario,
+  scenarioOf,
+  stagingNames,
+} from './scenarios.ts'
 import { full } from './sweeping.ts'
+
+type Keeping = Pick<MergeOptions, 'root' | 'keepUndo'>
+type KeepingOperation = (kernel: Kernel, directory: string, keeping: Keeping) => unknown
+
+const merging =
+  (image: string, more: Pick<MergeOptions, 'protect'> = {}): KeepingOperation =>
+  (kernel, directory, keeping) =>
+    mergeImages(contextOf(kernel), { ...keeping, ...more, image: join(directory, image), package: 'package' })
+
+const unmerging: KeepingOperation = (kernel, _, keeping) =>
+  unmergePackages(contextOf(kernel), { ...keeping, packages: ['package'] })
+
+const operations: Readonly<Record<string, KeepingOperation>> = {
+  'a fresh merge': merging('one'),
+  'an upgrade with removals and changes of type': merging('two'),
+  'an unmerge': unmerging,
+}
+
+const configOperations: Readonly<Record<string, KeepingOperation>> = {
+  'an upgrade of edited configuration': merging('config-2', { protect: ['/etc'] }),
+  ...(full && { 'an unmerge of edited configuration': unmerging }),
+}
 
 /** A merge or unmerge of the sweeps' scenarios, with everything kept that it displaces. */
 function keepingScenario(title: string): Scenario {
-  const scenario = scenarioOf(title)
-  const options = (directory: string) => ({ root: join(directory, 'root'), keepUndo: 3 })
-  const operations: Readonly<Record<string, (kernel: Kernel, directory: string) => unknown>> = {
-    'a fresh merge': (kernel, directory) =>
-      mergeImages(contextOf(kernel), { ...options(directory), image: join(directory, 'one'), package: 'package' }),
-    'an upgrade with removals and changes of type': (kernel, directory) =>
-      mergeImages(contextOf(kernel), { ...options(directory), image: join(directory, 'two'), package: 'package' }),
-    'an unmerge': (kernel, directory) =>
-      unmergePackages(contextOf(kernel), { ...options(directory), packages: ['package'] }),
+  const operation = operations[title] ?? configOperations[title]
+  return {
+    ...scenarioOf(title),
+    operate: async (kernel, directory) =>
+      operation?.(kernel, directory, { root: join(directory, 'root'), keepUndo: 3 }),
   }
-  return { ...scenario, operate: async (kernel, directory) => operations[title]?.(kernel, directory) }
 }
 
-const titles = ['a fresh merge', 'an upgrade with removals and changes of type', 'an unmerge']
+const titles = Object.keys(operations)
+const configTitles = Object.keys(configOperations)
+/** Configuration is swept in the long form alone. */
+const sweptTitles = full ? [...titles, ...configTitles] : titles
 
 function undo(kernel: Kernel, directory: string, id?: string) {
   return undoTransaction(contextOf(kernel), { root: join(directory, 'root'), ...(id === undefined ? {} : { id }) })
@@ -39,9 +69,6 @@ function undo(kernel: Kernel, directory: string, id?: string) {
 
 const rootOf = (directory: string): Snapshot =>
   snapshot(join(directory, 'root'), { without: ['var'], directoryTimes: false })
-const recordsOf = (directory: string): Snapshot =>
-  snapshot(join(directory, 'root/var/lib/rootmerge/packages'), { directoryTimes: false })
-
 async function prepared(scenario: Scenario, directory: string): Promise<void> {
   await scenario.prepare(directory)
   const tool = join(directory, 'root/usr/bin/tool')
@@ -50,23 +77,25 @@ async function prepared(scenario: Scenario, directory: string): Promise<void> {
 
 describe('undo()', function () {
   this.timeout(600_000)
-  for (const title of titles) {
+  for (const title of [...titles, ...configTitles]) {
     itOnEach(`makes the root what it was before ${title}`, async (directory) => {
       const scenario = keepingScenario(title)
       await prepared(scenario, directory)
-      const before = { root: rootOf(directory), records: recordsOf(directory) }
+      const before = { root: rootOf(directory), records: recordsSnapshot(directory) }
       await scenario.operate(linuxKernel(), directory)
       assert.notDeepEqual(rootOf(directory), before.root)
       const [entry] = listHistory(contextOf(linuxKernel()), { root: join(directory, 'root') })
       assert.deepEqual(entry?.packages, ['package'])
       assert.equal(undo(linuxKernel(), directory).undone.id, entry?.id)
       assert.deepEqual(differencesBetween(rootOf(directory), before.root), [])
-      assert.deepEqual(differencesBetween(recordsOf(directory), before.records), [])
+      assert.deepEqual(differencesBetween(recordsSnapshot(directory), before.records), [])
       assert.deepEqual(listHistory(contextOf(linuxKernel()), { root: join(directory, 'root') }), [])
       assert.deepEqual(fs.readdirSync(join(directory, 'root/var/lib/rootmerge/backups')), [])
       assert.throws(() => undo(linuxKernel(), directory), { code: 'ERR_ROOTMERGE_INVALID_ARGUMENT' })
     })
+  }
 
+  for (const title of sweptTitles) {
     it(`of ${title} that dies at any call is recovered to before or after`, () =>
       withUndoing(title, async (undoing) => {
         const outcomes = { before: 0, after: 0 }
@@ -112,7 +141,7 @@ describe('undo()', function () {
 
 describe('a merge that keeps what it displaces', function () {
   this.timeout(600_000)
-  for (const title of titles) {
+  for (const title of sweptTitles) {
     it(`is recovered when it dies at any call of ${title}, and can be undone when it was finished`, () =>
       withDirectory(async (scratch) => {
         const scenario = keepingScenario(title)
@@ -214,7 +243,7 @@ async function withUndoing(title: string, body: (undoing: Undoing) => Promise<vo
 
 /** A record's own mtime is of no meaning, nor is a package's directory without a record. */
 function recordTexts(directory: string): Snapshot {
-  const all = recordsOf(directory)
+  const all = recordsSnapshot(directory)
   const told = [...all].filter(([name, line]) => !line.startsWith('directory') || all.has(`${name}/record`))
   return new Map(told.map(([name, line]) => [name, line.replace(/mtime=\S+ /, '')]))
 }
