@@ -14,6 +14,7 @@ import {
   O_NOFOLLOW,
   O_TMPFILE,
   O_WRONLY,
+  SyscallError,
 } from '../sys/index.ts'
 import { quietly, withWrittenDescriptor } from './descriptors.ts'
 import { NotDurableError } from './errors.ts'
@@ -25,7 +26,13 @@ const createUnnamed = O_WRONLY | O_TMPFILE
 /** Makes a file under a staging name and fills it; after an error the name is gone again. */
 export function withNamedFile<T>(kernel: Kernel, staging: Place, mode: number, fill: (fd: Fd) => T): T {
   const fd = kernel.openat(staging.directory, staging.name, createStaging, mode)
-  return discardingOnFailure(kernel, staging, () => withWrittenDescriptor(kernel, fd, fill))
+  return discardingOnFailure(kernel, staging, () => {
+    try {
+      return withWrittenDescriptor(kernel, fd, fill)
+    } catch (error) {
+      throw namingPlace(kernel, error, staging)
+    }
+  })
 }
 
 /**
@@ -61,9 +68,13 @@ export function withUnnamedFile<T>(kernel: Kernel, place: Place, mode: number, f
   return result
 }
 
-/** /proc calls a file without a name `#5392 (deleted)`: an error tells the name that it was to get instead. */
+/**
+ * /proc calls a file without a name `#5392 (deleted)`, and no longer knows one that is closed: an error tells the name that
+ * it has, or was to get.
+ */
 function namingPlace(kernel: Kernel, error: unknown, place: Place): unknown {
   if (!isSyscallError(error)) return error
+  if (error.syscall === 'close') return new SyscallError(error.code, 'close', describePlace(kernel, place))
   for (const part of ['path', 'dest'] as const) {
     const told = error[part]
     if (told?.endsWith(' (deleted)') !== true) continue

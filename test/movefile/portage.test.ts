@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { isStagingName, type MoveReport, metadataPolicy } from '../../src/movefile/index.ts'
-import { type Kernel, SyscallError } from '../../src/sys/index.ts'
+import { type Kernel, O_CREAT, SyscallError } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { recording, wrapKernel } from '../support/kernelDoubles.ts'
 import { type Scene, withScene } from '../support/twoFileSystems.ts'
@@ -192,6 +192,33 @@ describe("Portage's defects in moving", () => {
         message: `ENOSPC: no space left on device, pwrite64 '${path}'`,
       })
       assert.deepEqual(namesIn(scene.to), [])
+    }))
+
+  it('M8: an error names the new file also when closing it is what fails', () =>
+    withScene({ source: 'f /file "new"', target: 'f /file "old"' }, (scene) => {
+      const created = new Set<number>()
+      const losing = (kernel: Kernel): Kernel => ({
+        ...kernel,
+        openat(directory, path, flags, mode) {
+          const fd = kernel.openat(directory, path, flags, mode)
+          if ((flags & O_CREAT) !== 0) created.add(fd)
+          return fd
+        },
+        close(fd) {
+          kernel.close(fd)
+          if (created.delete(fd)) throw new SyscallError('EDQUOT', 'close')
+        },
+      })
+      assert.throws(
+        () => scene.mover({}, losing).move(scene.source('file'), scene.target('file')),
+        (error: SyscallError) => {
+          assert.equal(error.code, 'EDQUOT')
+          assert.ok(error.path?.startsWith(join(scene.to, '.rootmerge-')), error.message)
+          return error.message.endsWith(`close '${error.path}'`)
+        },
+      )
+      assert.equal(fs.readFileSync(join(scene.to, 'file'), 'utf8'), 'old')
+      assert.deepEqual(namesIn(scene.to), ['file'])
     }))
 
   it('M10: no temporary name stays when the target already is the candidate', () =>
