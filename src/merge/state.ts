@@ -1,7 +1,7 @@
 // The state directory inside the root: the lock, the journal, the records. Reached only through the root.
 
-import { existsSync, readFileSync } from 'node:fs'
-import { withDescriptor } from '../movefile/index.ts'
+import { readFileSync } from 'node:fs'
+import { quietly, withDescriptor } from '../movefile/index.ts'
 import {
   type Fd,
   isSyscallError,
@@ -219,10 +219,13 @@ function writeHolder({ kernel }: Root, state: State): void {
   withDescriptor(kernel, fd, () => writeWhole(kernel, fd, Buffer.from(`process ${process.pid} (${programName()})\n`)))
 }
 
-/** What a person calls this process by. */
+/** What a person calls this process by: a merge does not fail because /proc does not say. */
 function programName(): string {
   // The whole process's: in a worker thread process.argv has the worker's own file.
-  const words = existsSync('/proc/self/cmdline') ? readFileSync('/proc/self/cmdline', 'latin1').split('\0') : []
-  const [, script = process.execPath] = words
+  let commandLine = ''
+  quietly(() => {
+    commandLine = readFileSync('/proc/self/cmdline', 'latin1')
+  })
+  const [, script = process.execPath] = commandLine.split('\0')
   return script.slice(script.lastIndexOf('/') + 1)
 }
