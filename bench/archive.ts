@@ -9,13 +9,12 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { command } from './command.ts'
 import { measured, Results } from './results.ts'
 
 const entries = measured(50_000, 600)
 const [parent = '/dev/shm', roundsText = measured('3', '1'), ...chosen] = process.argv.slice(2)
 const rounds = Number(roundsText)
-const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 const results = new Results('archive', 'How long does an archive take into an empty root?', 'ms', 'less')
 const directory = fs.mkdtempSync(join(parent, 'rootmerge-bench-'))
 const mount = join(directory, 'mount')

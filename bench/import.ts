@@ -10,16 +10,15 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { rpmHeaderOf } from '../test/support/specRpm.ts'
+import { command } from './command.ts'
 import { measured, Results } from './results.ts'
 
 const packages = measured(1000, 20)
 const namesEach = 100
 const rounds = measured(5, 1)
 const caseName = `${packages * namesEach} names of ${packages} packages`
-const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 const results = new Results('import', 'How long does it take to know what another installer installed?', 'ms', 'less')
 const directory = fs.mkdtempSync(join(process.argv[2] ?? tmpdir(), 'rootmerge-bench-'))
 

@@ -13,7 +13,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { merge } from '../src/merge/index.ts'
 import { fileSystemKinds, onFileSystem } from './loopFileSystem.ts'
-import { type Case, type Cost, casesOf, costOf } from './mergeContenders.ts'
+import { type Case, type Cost, casesOf, costOf, rootmerge } from './mergeContenders.ts'
 import { type ImageKind, imageKinds, makeDeb, makeFiles } from './mergeImages.ts'
 import { Results } from './results.ts'
 
@@ -59,7 +59,7 @@ async function measure(fileSystem: string, kind: ImageKind, directory: string): 
   const files = kind.make(paths.image)
   kind.change(paths.image, paths.next)
   const hasDpkg = kind.isManyFiles && makeDeb(paths.image, paths.deb)
-  const cases = casesOf({ goal: kind.goal, hasDpkg }).filter(
+  const cases = casesOf({ goal: kind.goal, hasDpkg, isPlain: kind.isPlain }).filter(
     ({ name }) => kind.isManyFiles || !name.startsWith('upgrade'),
   )
   for (const each of cases) {
@@ -138,9 +138,8 @@ function round3(number: number): number {
 
 /** System calls of a fresh merge and of cp -a, by strace -c. */
 function countCalls(paths: Paths, { fileSystem, kind, files }: Setting): void {
-  const node = `"${process.execPath}" "${join(import.meta.dirname, '../src/cli/main.js')}"`
   const lines: readonly (readonly [string, string])[] = [
-    ['rootmerge', `${node} merge "$image=bench" --root "$root" --quiet --durability none --jobs 1`],
+    ['rootmerge', `${rootmerge} merge "$image=bench" --root "$root" --quiet --durability none --jobs 1`],
     ['cp -a', 'cp -a "$image/." "$root"'],
   ]
   for (const [contender, line] of lines) {
@@ -166,7 +165,7 @@ async function measureLinear(files: number, directory: string): Promise<void> {
   makeFiles(paths.image, { files, directory: 100, bytes: 1024 })
   fs.mkdirSync(paths.root)
   const { wall, cpu, anonymous } = await costOf(
-    `"${process.execPath}" "${join(import.meta.dirname, '../src/cli/main.js')}" merge "$image=bench" --root "$root" --quiet --durability none`,
+    `${rootmerge} merge "$image=bench" --root "$root" --quiet --durability none`,
     paths,
   )
   fs.rmSync(paths.root, { recursive: true })

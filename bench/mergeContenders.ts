@@ -3,8 +3,10 @@
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { command } from './command.ts'
 
-const command = `"${process.execPath}" "${fileURLToPath(new URL('../src/cli/main.js', import.meta.url))}"`
+/** Our command, for a shell. */
+export const rootmerge = `"${process.execPath}" "${command}"`
 
 /** What one run cost. */
 export interface Cost {
@@ -36,9 +38,17 @@ export interface Case {
 }
 
 const merge = (image: string, words = '') =>
-  `${command} merge "${image}=bench" --root "$root" --quiet --durability none ${words}`
-const durable = (image: string) => `${command} merge "${image}=bench" --root "$root" --quiet`
+  `${rootmerge} merge "${image}=bench" --root "$root" --quiet --durability none ${words}`
+const durable = (image: string) => `${rootmerge} merge "${image}=bench" --root "$root" --quiet`
 const dpkg = (deb: string) => `dpkg --root="$root" --force-not-root --force-unsafe-io --unpack "${deb}" >/dev/null 2>&1`
+
+/** The least that this runtime needs for a case; a merge does more. */
+const bare = (what: string, image: string, before?: string): Contender => ({
+  name: 'bare calls',
+  line: `"${process.execPath}" "${fileURLToPath(new URL('./bareCalls.js', import.meta.url))}" ${what} "${image}" "$root"`,
+  ...(before === undefined ? {} : { before }),
+})
+const take = 'rm -rf "$taken"; cp -a "$image" "$taken"'
 
 const copiers: readonly Contender[] = [
   { name: 'cp -a', line: 'cp -a "$image/." "$root"' },
@@ -53,15 +63,25 @@ const upgraders: readonly Contender[] = [
 const empty = 'rm -rf "$root"; mkdir "$root"'
 const installed = `${empty}; ${durable('$image')}`
 
-/** What a package manager is asked for. dpkg joins where it is, and where the tree is not one large file. */
-export function casesOf({ goal, hasDpkg }: { goal: number; hasDpkg: boolean }): readonly Case[] {
+/** What is known of an image before it is merged. */
+export interface Setup {
+  readonly goal: number
+  /** Whether dpkg is there, and the image a package of it. */
+  readonly hasDpkg: boolean
+  /** Whether everything in it is a small regular file or a directory. */
+  readonly isPlain: boolean
+}
+
+/** What a package manager is asked for. */
+export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
   const dpkgAdmin = 'mkdir -p "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/info"; touch "$root/var/lib/dpkg/status"'
   const unpack = hasDpkg ? [{ name: 'dpkg --unpack', line: dpkg('$deb'), before: dpkgAdmin }] : []
+  const bareWhere = (...given: Parameters<typeof bare>) => (isPlain ? [bare(...given)] : [])
   return [
     {
       name: 'fresh',
       before: empty,
-      contenders: [{ name: 'rootmerge', line: merge('$image') }, ...copiers, ...unpack],
+      contenders: [{ name: 'rootmerge', line: merge('$image') }, ...copiers, ...unpack, ...bareWhere('fresh', '$image')],
       baseline: 'cp -a',
       goal,
     },
@@ -88,6 +108,7 @@ export function casesOf({ goal, hasDpkg }: { goal: number; hasDpkg: boolean }): 
       contenders: [
         { name: 'rootmerge', line: merge('$image') },
         { name: 'rsync -a --checksum', line: 'rsync -a --checksum "$image/" "$root"' },
+        ...bareWhere('again', '$image'),
       ],
       baseline: 'rsync -a --checksum',
       goal: 0.5,
@@ -103,9 +124,10 @@ export function casesOf({ goal, hasDpkg }: { goal: number; hasDpkg: boolean }): 
       name: 'move',
       before: empty,
       contenders: [
-        { name: 'rootmerge', line: merge('$taken', '--move'), before: 'rm -rf "$taken"; cp -a "$image" "$taken"' },
+        { name: 'rootmerge', line: merge('$taken', '--move'), before: take },
         copiers[0] as Contender,
-        { name: 'mv', line: 'mv "$taken"/* "$root"', before: 'rm -rf "$taken"; cp -a "$image" "$taken"' },
+        { name: 'mv', line: 'mv "$taken"/* "$root"', before: take },
+        ...bareWhere('move', '$taken', take),
       ],
       baseline: 'cp -a',
       goal: 0.3,

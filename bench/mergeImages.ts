@@ -11,6 +11,8 @@ export interface ImageKind {
   /** How large the file system has to be. */
   readonly gibibytes: number
   readonly isManyFiles: boolean
+  /** Whether it has nothing but small regular files and directories. */
+  readonly isPlain: boolean
   /** Of a fresh merge, as a multiple of cp -a. */
   readonly goal: number
   /** Makes it; returns how many files it has. */
@@ -32,6 +34,7 @@ export function imageKinds({
       title: `${measured('20,000', '200')} files of 4 KiB`,
       gibibytes: 3,
       isManyFiles: true,
+      isPlain: true,
       goal: 0.75,
       make: (image) => makeFiles(image, { files: measured(20_000, 200), directory: 100, bytes: 4096 }),
       change: changeTenth,
@@ -40,6 +43,7 @@ export function imageKinds({
       title: `${tree} of a Debian`,
       gibibytes: 6,
       isManyFiles: true,
+      isPlain: false,
       goal: 0.75,
       make: (image) => copyTree(tree, image),
       change: changeTenth,
@@ -48,6 +52,7 @@ export function imageKinds({
       title: `one file of ${largeGib} GiB`,
       gibibytes: Math.ceil(3 * largeGib + 1),
       isManyFiles: false,
+      isPlain: false,
       goal: 1.1,
       make: (image) => makeLarge(join(image, 'opt/large'), largeGib),
       change: () => {},

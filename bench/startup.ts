@@ -6,10 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { command } from './command.ts'
 import { measured, Results } from './results.ts'
 
-const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const results = new Results('startup', 'How long until the command has answered, as a whole process?', 'ms', 'less')
 const folder = mkdtempSync(join(tmpdir(), 'rootmerge-startup-'))
 const rounds = measured(21, 1)

@@ -102,6 +102,7 @@ const wanted = new Uint32Array(hashWords)
 
 /** The numbers of the packages that have a name, those of records that are gone among them. */
 export function numbersOf({ rows }: OwnersIndex, name: Name): number[] {
+  if (rows.length === 0) return []
   writeHash(name, wanted, 0)
   const [first = 0] = wanted
   const numbers: number[] = []
