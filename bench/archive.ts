@@ -9,6 +9,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { command } from './command.ts'
 import { measured, Results } from './results.ts'
 
@@ -38,6 +39,15 @@ const tars: readonly Peer[] = [
   { name: 'tar -xp', words: (archive, root) => ['tar', '-xpf', archive, '-C', root] },
   { name: 'bsdtar -xp', words: (archive, root) => ['bsdtar', '-xpf', archive, '-C', root] },
 ]
+const bare: Peer = {
+  name: 'bare calls',
+  words: (archive, root) => [
+    process.execPath,
+    fileURLToPath(new URL('./bareArchive.js', import.meta.url)),
+    archive,
+    root,
+  ],
+}
 const dpkgs: readonly Peer[] = ['--no-force-unsafe-io', '--force-unsafe-io'].map((flag) => ({
   name: `dpkg --unpack ${flag}`,
   words: (archive, root) => [
@@ -70,7 +80,7 @@ const cases: readonly Case[] = [
     name: 'tar',
     file: 'a.tar',
     baseline: 'tar -xp',
-    peers: [...ours, ...tars],
+    peers: [...ours, ...tars, bare],
     make: (source, file) => shell('tar -C "$0" -cf "$1" .', source, file),
   },
   {

@@ -34,9 +34,8 @@ function sectionOf(file: ResultsFile): string {
         each,
       ),
     )
-    return `| ${name} | ${cells.join(' | ')} |`
+    return `| ${escaped(name)} | ${cells.map(escaped).join(' | ')} |`
   })
-  const notes = [...new Set(measurements.flatMap(({ contender, note }) => (note ? [`${contender}: ${note}`] : [])))]
   return [
     `## ${question}`,
     '',
@@ -45,13 +44,28 @@ function sectionOf(file: ResultsFile): string {
     `${unit}, ${better} is better. \`${command}\`, ${date}, Linux ${kernel}, Node ${node}, ${machine.processor}, ${machine.cores} cores, ${machine.memoryGiB} GiB, load ${machine.load}.`,
     ...Object.entries(versions).map(([contender, version]) => `${contender}: ${version.replace(/\.$/, '')}.`),
     '',
-    `| | ${contenders.join(' | ')} |`,
+    `| | ${contenders.map(escaped).join(' | ')} |`,
     `|---|${contenders.map(() => '---').join('|')}|`,
     ...rows,
     '',
-    ...notes.map((note) => `- ${note}`),
+    ...notesOf(measurements),
     '',
   ].join('\n')
+}
+
+/** `tar | tar` is one cell. */
+function escaped(cell: string): string {
+  return cell.replaceAll('|', '\\|')
+}
+
+/** What a reader must know of each contender; with its case where that makes a difference. */
+function notesOf(measurements: readonly Measurement[]): string[] {
+  const noted = measurements.flatMap(({ contender, case: name, note }) => (note ? [{ contender, name, note }] : []))
+  const notes = (wanted: string) => new Set(noted.flatMap(({ contender, note }) => (contender === wanted ? note : [])))
+  const lines = noted.map(({ contender, name, note }) => {
+    return notes(contender).size === 1 ? `- ${contender}: ${note}` : `- ${contender}, ${name}: ${note}`
+  })
+  return [...new Set(lines)]
 }
 
 /** Measurements by their case and file system, in the order in which they were made. */
