@@ -81,7 +81,12 @@ export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
     {
       name: 'fresh',
       before: empty,
-      contenders: [{ name: 'rootmerge', line: merge('$image') }, ...copiers, ...unpack, ...bareWhere('fresh', '$image')],
+      contenders: [
+        { name: 'rootmerge', line: merge('$image') },
+        ...copiers,
+        ...unpack,
+        ...bareWhere('fresh', '$image'),
+      ],
       baseline: 'cp -a',
       goal,
     },

@@ -2,7 +2,7 @@
 
 import { displayName, type Name, type Stat } from '../sys/index.ts'
 import type { Action, Owner } from './decide.ts'
-import type { EntryFacts } from './entry.ts'
+import type { EntryObject } from './entry.ts'
 import type { Collision } from './errors.ts'
 import type { Owners } from './owners.ts'
 import { managerOf } from './packageName.ts'
@@ -92,6 +92,6 @@ export function remedyOf(action: Action, owners: readonly string[]): string {
 }
 
 /** What a collision is about. */
-export function claimOf(entry: EntryFacts, live: Stat | undefined): Claimed {
+export function claimOf(entry: EntryObject, live: Stat | undefined): Claimed {
   return { name: entry.name, live: live?.type ?? 'nothing', image: entry.type }
 }

@@ -5,11 +5,21 @@ import type { Device, FileType, Name } from '../sys/index.ts'
 import type { Offered } from './config/memory.ts'
 import type { StyleName } from './config/styles.ts'
 
-/** What of an entry is known without opening it. */
-export interface EntryFacts {
+/** Which object an entry is, beside its metadata. */
+export interface EntryObject {
   /** Relative to the root, `/`-separated, no `.` or `..`, no leading `/`. */
   readonly name: Name
   readonly type: FileType
+  /** Where a symlink points. */
+  readonly target?: Name
+  /** What a character or block device stands for. */
+  readonly rdev?: Device
+  /** The name of an earlier entry that is the same inode. */
+  readonly linkTo?: Name
+}
+
+/** What of an entry is known without opening it. */
+export interface EntryFacts extends EntryObject {
   readonly uid: number
   readonly gid: number
   /** Permission bits, `0o7777`. */
@@ -17,12 +27,6 @@ export interface EntryFacts {
   readonly mtimeNs: bigint
   /** Bytes of a regular file's payload; 0 for others. */
   readonly size: number
-  /** Where a symlink points. */
-  readonly target?: Name
-  /** What a character or block device stands for. */
-  readonly rdev?: Device
-  /** The name of an earlier entry that is the same inode. */
-  readonly linkTo?: Name
 }
 
 /** Something to read attributes of: a name and a value each. */
@@ -80,3 +84,6 @@ export interface RecordedEntry extends EntryFacts {
    */
   readonly protection?: RecordedProtection
 }
+
+/** While it is made. */
+export type Writable<T> = { -readonly [Key in keyof T]: T[Key] }

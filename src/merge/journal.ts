@@ -17,6 +17,8 @@ import type { JournaledImage, JournaledTakings, Remainder, Taking } from './taki
 export const journalVersion = 1
 /** Bytes free behind what a transaction has announced, for its markers. */
 const markerRoom = 16384
+/** Records that wait to be written, at most. */
+const mostPendingBytes = 1024 * 1024
 
 /** Where a transaction stands. */
 export type Marker = 'begin' | 'commit' | 'abort' | 'final' | 'end'
@@ -79,6 +81,9 @@ export class Journal {
   /** Bytes that the file owns; learned when it is first needed. */
   #allocated: number | undefined
   #pending: Buffer[] = []
+  #pendingBytes = 0
+  /** Where the next record goes, when some were written that no flush has made count yet. */
+  #ahead: { readonly index: number; readonly offset: number } | undefined
 
   /** @param durable  false leaves out every flush: the journal then survives a kill, but no power cut */
   constructor(kernel: Kernel, stateDirectory: Fd, durable: boolean) {
@@ -108,9 +113,18 @@ export class Journal {
     if (isNew && this.#durable) this.#kernel.syncfs(this.#fd)
   }
 
-  /** Adds a record; it is on its way to the disk after the next flush or marker. */
-  append(record: JournalRecord): void {
-    this.#pending.push(Buffer.from(JSON.stringify(record), 'utf8'))
+  /**
+   * Adds a record; it is on its way to the disk after the next flush or marker. Many are written before that, so that
+   * they need not wait in memory.
+   *
+   * @returns the record as it is kept
+   */
+  append(record: JournalRecord): Buffer {
+    const payload = payloadOf(record)
+    this.#pending.push(payload)
+    this.#pendingBytes += payload.length
+    if (this.#pendingBytes >= mostPendingBytes) this.#ahead = this.#written()
+    return payload
   }
 
   /**
@@ -119,14 +133,23 @@ export class Journal {
    * After a failure it counts as never added: what comes next is written over whatever reached the file.
    */
   flush(): void {
+    const { index, offset } = this.#written()
+    if (this.#durable) this.#kernel.fdatasync(this.#fd)
+    this.#index = index
+    this.#offset = offset
+  }
+
+  /** Writes what was added, and answers where the next record goes. Only a flush makes it count. */
+  #written(): { readonly index: number; readonly offset: number } {
+    const { index, offset } = this.#ahead ?? { index: this.#index, offset: this.#offset }
     const payloads = this.#pending
     this.#pending = []
-    const bytes = Buffer.concat(payloads.map((payload, n) => this.#frame(payload, this.#index + n)))
-    this.#allocate(this.#offset + bytes.length)
-    this.#pwriteAll(bytes, this.#offset)
-    if (this.#durable) this.#kernel.fdatasync(this.#fd)
-    this.#offset += bytes.length
-    this.#index += payloads.length
+    this.#pendingBytes = 0
+    this.#ahead = undefined
+    const bytes = Buffer.concat(payloads.map((payload, n) => this.#frame(payload, index + n)))
+    this.#allocate(offset + bytes.length)
+    this.#pwriteAll(bytes, offset)
+    return { index: index + payloads.length, offset: offset + bytes.length }
   }
 
   /**
@@ -202,6 +225,10 @@ export class Journal {
   }
 }
 
+function payloadOf(record: JournalRecord): Buffer {
+  return Buffer.from(JSON.stringify(record), 'utf8')
+}
+
 interface ReadJournal {
   readonly state: JournalState
   /** Where the next record goes. */
@@ -253,7 +280,7 @@ function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
   for (const record of records) {
     if (record.kind === 'directory') directories.push(record)
     else if (record.kind === 'step') steps.push(record.step)
-    else if (record.kind === 'members') members.add(record)
+    else if (record.kind === 'members') members.add(record, payloadOf(record))
     else if (record.kind === 'image') images.push(record)
     else if (record.kind === 'taking') takings.push(record)
     else if (record.kind === 'remainder') remainders.push(record)

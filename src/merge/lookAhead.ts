@@ -6,7 +6,7 @@ import type { Comparison } from './live.ts'
 import type { Root } from './root.ts'
 import type { StageTask } from './stageTask.ts'
 import type { StageThreads } from './stageThreads.ts'
-import type { TreeEntry } from './treeImage.ts'
+import { sizeOf, type TreeEntry } from './treeImage.ts'
 
 /** Entries that are looked at before the first of them is decided. */
 const entriesAhead = 4096
@@ -84,7 +84,7 @@ export class LookAhead {
       if (parent.liveName === undefined) continue
       const liveName = joinName(parent.liveName, baseName(entry.name))
       const live = this.#root.find(liveName)
-      if (live?.type === 'file' && live.size === entry.size) candidates.push({ entry, liveName, live })
+      if (live?.type === 'file' && live.size === sizeOf(entry)) candidates.push({ entry, liveName, live })
     }
     return candidates
   }

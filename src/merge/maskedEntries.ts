@@ -1,7 +1,7 @@
 // An image without what install masks leave out.
 
 import type { Name } from '../sys/index.ts'
-import type { EntryFacts } from './entry.ts'
+import type { EntryObject } from './entry.ts'
 import { withoutGone } from './hardLinks.ts'
 import type { InstallMask } from './mask.ts'
 import { isWithin } from './root.ts'
@@ -14,7 +14,7 @@ import { isWithin } from './root.ts'
  *
  * @param onLeftOut  told of every name that is left out, once nothing can bring it back
  */
-export function* withoutMasked<T extends EntryFacts>(
+export function* withoutMasked<T extends EntryObject>(
   entries: Iterable<T>,
   mask: InstallMask,
   onLeftOut: (name: Name) => void,

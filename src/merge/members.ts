@@ -53,23 +53,31 @@ function inRecords(members: readonly [Name, string][]): (readonly [Name, string]
   return parts.length > 0 ? parts : [[]] // that a directory was listed and empty has to be known too
 }
 
+/** A record of the journal, as its bytes: as objects, names and identities take twice the room. */
+interface KeptRecord {
+  readonly count: number
+  readonly payload: Buffer
+}
+
 /** Everything that was listed in one transaction: identities by the name within their directory. */
 export class Members {
-  readonly #records = new Map<string, MembersRecord[]>()
+  readonly #records = new Map<string, KeptRecord[]>()
   /** Made when they are first asked for: a transaction that succeeds needs none. */
   readonly #trees = new Map<string, ReadonlyMap<Name, string>>()
 
-  add(record: MembersRecord): void {
-    const key = keyOf(record.staging, record.which)
+  /** @param payload  the record as the journal keeps it */
+  add({ staging, which, members }: MembersRecord, payload: Buffer): void {
+    const key = keyOf(staging, which)
+    const kept = { count: members.length, payload }
     const known = this.#records.get(key)
-    if (known === undefined) this.#records.set(key, [record])
-    else known.push(record)
+    if (known === undefined) this.#records.set(key, [kept])
+    else known.push(kept)
     this.#trees.delete(key)
   }
 
   /** How many were listed. */
   count(staging: Name, which: ListedTree): number {
-    return (this.#records.get(keyOf(staging, which)) ?? []).reduce((sum, { members }) => sum + members.length, 0)
+    return (this.#records.get(keyOf(staging, which)) ?? []).reduce((sum, { count }) => sum + count, 0)
   }
 
   of(staging: Name, which: ListedTree): ReadonlyMap<Name, string> | undefined {
@@ -78,8 +86,10 @@ export class Members {
     const records = this.#records.get(key)
     if (known !== undefined || records === undefined) return known
     const tree = new Map<Name, string>()
-    for (const { within, members } of records)
+    for (const { payload } of records) {
+      const { within, members } = JSON.parse(payload.toString('utf8')) as MembersRecord
       for (const [name, identity] of members) tree.set(joinName(within, name), identity)
+    }
     this.#trees.set(key, tree)
     return tree
   }

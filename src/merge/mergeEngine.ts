@@ -21,6 +21,7 @@ import { directoriesOf } from './removalSteps.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
 import { jobsOf, SpareThreads, StageThreads } from './stageThreads.ts'
+import { factsOf } from './treeImage.ts'
 import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
@@ -113,7 +114,7 @@ function planningThreads({ engine, session, spareThreads }: Merging, images: rea
 
 function checkContents(plan: Plan, problems: Problems): void {
   for (const { packageName, entries } of plan.packages) {
-    const facts = entries.map(({ entry }) => entry)
+    const facts = entries.map(({ entry }) => factsOf(entry))
     problems.attempt(() => checkExpressible(packageName, facts))
   }
 }

@@ -6,6 +6,7 @@ import { displayName, type FileType, type Name, nameBytes, parentName } from '..
 import type { KeptName } from './obsolete.ts'
 import { type Changes, commitRank, entriesOf, type PlannedEntry } from './plan.ts'
 import { changing, goesWhenEmpty } from './removalSteps.ts'
+import { sizeOf } from './treeImage.ts'
 
 /**
  * What a step does, in the order in which a transaction does it; `save` is the new name of a live file, `keep` does
@@ -120,7 +121,7 @@ function* withMembers(planned: PlannedEntry, members: ReadonlyMap<Name, PlannedE
 
 function encode({ entry, fate, from, live, liveName }: PlannedEntry): EncodedStep {
   const action = fate === 'place' && live !== undefined ? 'replace' : fate
-  return [action as PlanAction, from.packageName, entry.type, entry.size, liveName, '']
+  return [action as PlanAction, from.packageName, entry.type, sizeOf(entry), liveName, '']
 }
 
 /** The steps of a plan, in the order of the commit; each is decoded when it is read, so a million cost nothing before. */

@@ -15,7 +15,7 @@ import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
 import { placeGroupsWhole } from './plannedGroups.ts'
 import { directoryBehind, isOwnLink } from './plannedLinks.ts'
 import type { Planning } from './planning.ts'
-import type { TreeEntry } from './treeImage.ts'
+import { factsOf, type TreeEntry } from './treeImage.ts'
 
 /** Where a directory of the image leads, and whether the plan makes it. */
 interface DirectoryTarget {
@@ -129,7 +129,7 @@ export class ImagePlanner {
     if (entry.stat.ino === other.stat.ino && entry.stat.dev === other.stat.dev) return true
     if (this.#linkedTo(entry) !== linkedTo) return false
     const source = this.#from.image.place(entry.name)
-    return this.#planning.comparer.compare(entry, source, image.place(other.name), other.stat).live === 'same'
+    return this.#planning.comparer.compare(factsOf(entry), source, image.place(other.name), other.stat).live === 'same'
   }
 
   /** The live name of the first name of an entry's hard-link group, where that is another entry. */
@@ -178,7 +178,7 @@ export class ImagePlanner {
     const before = recorded.get(entry.name)?.entry ?? ownDirectories.get(liveName)
     if (before === undefined || before.isKept === true || !claims.isOursAlone(entry.name, liveName))
       return 'keepDirectory'
-    return hasMetadata(before, live) && !hasMetadata(entry, live) ? 'changeDirectory' : 'keepDirectory'
+    return hasMetadata(before, live) && !hasMetadata(factsOf(entry), live) ? 'changeDirectory' : 'keepDirectory'
   }
 
   #object(entry: TreeEntry, liveName: Name): PlannedEntry {
@@ -195,7 +195,7 @@ export class ImagePlanner {
       return this.#planned(entry, liveName, { fate: 'refuse', live })
     }
     const target: Place = { directory: root.directory(parentName(liveName)).fd, name: baseName(liveName) }
-    const comparison = comparer.compare(entry, this.#from.image.place(entry.name), target, live)
+    const comparison = comparer.compare(factsOf(entry), this.#from.image.place(entry.name), target, live)
     const decided = this.#decide(entry, liveName, live, comparison)
     return live.type === 'directory' ? { ...decided, members } : decided
   }

@@ -7,6 +7,7 @@ import { NoSpaceError } from './errors.ts'
 import type { Site } from './obstacles.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
+import { sizeOf } from './treeImage.ts'
 
 /** One file system, and what is to come onto it. */
 interface Need {
@@ -79,7 +80,7 @@ export class SpaceNeeds {
 
   /** Whether the copy may share all its bytes with the image. btrfs has a device for each subvolume. */
   #isCloned({ stat }: Site, { fileSystem }: Need, { entry, from }: PlannedEntry): boolean {
-    if (entry.size <= smallSize || !cloning.has(fileSystem.magic)) return false
+    if (sizeOf(entry) <= smallSize || !cloning.has(fileSystem.magic)) return false
     const { dev } = entry.stat
     if (dev === stat.dev) return true
     if (fileSystem.magic !== magics.btrfs) return false
@@ -97,7 +98,7 @@ function bytesOf({ entry }: PlannedEntry, { magic, blockSize }: FileSystemStat, 
   if (entry.type === 'directory') return magic === magics.ext ? blockSize : 0
   if (entry.type === 'symlink') return hasBlocks && (entry.target?.length ?? 0) >= inodeBytes ? blockSize : 0
   if (entry.type !== 'file' || isCloned) return 0
-  const allocated = Math.min(entry.size, entry.stat.blocks * 512) // holes stay holes
+  const allocated = Math.min(sizeOf(entry), entry.stat.blocks * 512) // holes stay holes
   return hasBlocks ? Math.ceil(allocated / blockSize) * blockSize : allocated
 }
 

@@ -2,16 +2,7 @@
 
 import type { Mover, Place } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
-import {
-  baseName,
-  displayName,
-  isSyscallError,
-  joinName,
-  type Kernel,
-  type Name,
-  parentName,
-  statWith,
-} from '../sys/index.ts'
+import { baseName, displayName, isSyscallError, type Kernel, type Name, parentName, statWith } from '../sys/index.ts'
 import { addBytes, type CopyTotals } from './copyTotals.ts'
 import type { RecordedEntry } from './entry.ts'
 import type { Journal } from './journal.ts'
@@ -28,8 +19,9 @@ import { type SpareThreads, StageThreads, type TaskResult } from './stageThreads
 import type { StagingArea } from './stagingArea.ts'
 import { findTakeable, type Verdict } from './takeable.ts'
 import { TakeOut, type ToTake } from './takeOut.ts'
-import { type ApartDigest, Making, type ToMake } from './toMake.ts'
+import { type ApartDigest, Making, ToMake } from './toMake.ts'
 import type { StagedStep } from './transaction.ts'
+import { factsOf, sizeOf } from './treeImage.ts'
 
 /** What staging works with. */
 export interface StageInput {
@@ -82,6 +74,11 @@ interface StagingInput extends StageInput {
   readonly records: StagedRecords
 }
 
+/** What is to be taken, and how it is made where the kernel declines that. */
+interface TakenEntry extends ToTake {
+  readonly toMake: ToMake
+}
+
 const makesObject: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAside'])
 
 /** For each package of a plan, how each of its entries is staged. */
@@ -101,9 +98,9 @@ class Staging {
   /** First names of objects that have several. */
   readonly #firstNames: ReadonlySet<Name>
   /** Where each new directory, and each first name, is made, and its number, by live name. */
-  readonly #staged = new Map<Name, Pick<ToMake, 'stagedName' | 'number'>>()
+  readonly #staged = new Map<Name, { readonly stagedName: Name; readonly number: number }>()
   readonly #newDirectories: ToMake[] = []
-  readonly #toTake: (ToTake & ToMake)[] = []
+  readonly #toTake: TakenEntry[] = []
   readonly #toCopy: ToMake[] = []
   readonly #toLink: ToMake[] = []
   readonly steps: StagedSteps
@@ -128,7 +125,8 @@ class Staging {
         else if (verdict !== 'withParent') {
           let end = index + 1
           while (end < entries.length && verdictOf(end) === 'withParent') end++
-          this.#toTake.push({ ...this.#toMake(planned, image, number), whole: entries.slice(index, end) })
+          const toMake = this.#toMake(planned, image, number)
+          this.#toTake.push({ toMake, planned, stagedName: toMake.stagedName, whole: entries.slice(index, end) })
         }
         number++
       }
@@ -141,16 +139,17 @@ class Staging {
     if (makesObject.has(fate)) return this.#addObject(this.#toMake(planned, image, number))
     if (fate === 'changeDirectory') this.#changeDirectory(planned, number)
     else if (fate !== 'twin' && fate !== 'keepLive') this.#input.records.addLive(number, planned)
-    this.#input.onEntry(planned.entry.size)
+    this.#input.onEntry(sizeOf(planned.entry))
   }
 
   /** Where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
   #toMake(planned: PlannedEntry, image: number, number: number): ToMake {
     const { entry, isInNewDirectory, liveName } = planned
     const parent = isInNewDirectory ? this.#staged.get(parentName(liveName))?.stagedName : parentName(liveName)
-    const stagedName = joinName(parent ?? '', isInNewDirectory ? baseName(liveName) : this.#area.newName())
-    const toMake = { planned, image, number, stagedName }
-    if (entry.type === 'directory' || this.#firstNames.has(liveName)) this.#staged.set(liveName, { stagedName, number })
+    const hiddenName = isInNewDirectory ? undefined : this.#area.newName()
+    const toMake = new ToMake({ planned, image, number }, parent ?? '', hiddenName)
+    if (entry.type === 'directory' || this.#firstNames.has(liveName))
+      this.#staged.set(liveName, { stagedName: toMake.stagedName, number })
     if (!isInNewDirectory) this.steps.add(toMake)
     return toMake
   }
@@ -175,7 +174,7 @@ class Staging {
   #changeDirectory(planned: PlannedEntry, number: number): void {
     const { entry, live } = planned
     if (live === undefined) return
-    const after = this.steps.addDirectoryChange(planned, live, entry)
+    const after = this.steps.addDirectoryChange(planned, live, factsOf(entry))
     this.#input.records.addLive(number, { ...planned, live: statWith(live, after) })
   }
 
@@ -193,18 +192,18 @@ class Staging {
     return made
   }
 
-  #makeAfterAll(toTake: ToTake & ToMake): readonly PlannedEntry[] {
-    for (const [index, planned] of toTake.whole.entries()) {
-      const toMake = index === 0 ? toTake : this.#toMake(planned, toTake.image, toTake.number + index)
+  #makeAfterAll({ toMake: first, whole }: TakenEntry): readonly PlannedEntry[] {
+    for (const [index, planned] of whole.entries()) {
+      const toMake = index === 0 ? first : this.#toMake(planned, first.image, first.number + index)
       if (planned.entry.type === 'directory') this.#makeDirectory(toMake)
       else this.#addObject(toMake)
     }
-    return toTake.whole
+    return whole
   }
 
   #countTaken({ entry }: PlannedEntry): void {
-    if (entry.type === 'file') addBytes(this.#input.totals, 'renamed', entry.size)
-    this.#input.onEntry(entry.size)
+    if (entry.type === 'file') addBytes(this.#input.totals, 'renamed', sizeOf(entry))
+    this.#input.onEntry(sizeOf(entry))
   }
 
   /** Copies what is made anew. */
@@ -222,13 +221,14 @@ class Staging {
     })
   }
 
-  #takeResult({ planned, number, stagedName }: ToMake, result: TaskResult): void {
+  #takeResult(toMake: ToMake, result: TaskResult): void {
+    const { planned, number } = toMake
     const { entry, from } = planned
     const { records, digests } = this.#input
     records.addStaged(number, planned, result)
     const known = digests && entry.type === 'file' ? from.image.digestOf(entry.name) : undefined
     if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
-    this.steps.addFacts(stagedName, result.facts)
+    if (result.facts !== undefined) this.steps.addFacts(toMake.stagedName, result.facts)
     if (result.facts?.lost !== undefined) this.#input.lost({ name: entry.name, losses: result.facts.lost })
   }
 
@@ -244,7 +244,7 @@ class Staging {
         continue
       }
       this.#input.records.addLink(number, planned, first.number)
-      this.#input.onEntry(planned.entry.size)
+      this.#input.onEntry(sizeOf(planned.entry))
     }
     this.#copyAll(split)
     for (const { number, planned } of split) {

@@ -2,12 +2,13 @@
 // says and a digest, so only what differs is kept as an object.
 
 import { baseName, type Fd, type Kernel, type Name, parentName, type Stat } from '../sys/index.ts'
-import type { EntryFacts, RecordedEntry, Xattrs } from './entry.ts'
+import type { EntryObject, RecordedEntry, Writable, Xattrs } from './entry.ts'
 import { type Comparer, hasMetadata } from './live.ts'
 import type { Plan, PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
 import type { TaskFacts } from './stageTask.ts'
 import type { TaskResult } from './stageThreads.ts'
+import { factsOf, sizeOf, type TreeEntry } from './treeImage.ts'
 
 /** What records are made with. */
 export interface RecordingInput {
@@ -99,7 +100,7 @@ export class StagedRecords {
     const stat = isBehindLink ? this.#kernel.statat(place.directory, place.name) : live
     const parts = partsOf(stat)
     const attributes = xattrs ?? this.#input.comparer.attributesAt(place)
-    const isKept = fate === 'keepDirectory' && !hasMetadata(entry, stat)
+    const isKept = fate === 'keepDirectory' && !hasMetadata(factsOf(entry), stat)
     const isAsTheImage = attributes.length === 0 && !isKept && isSame(parts, entry)
     this.#add(number, liveName, isAsTheImage ? undefined : { xattrs: attributes, parts, ...(isKept ? { isKept } : {}) })
     if (sha256 !== undefined) this.addDigest(number, Buffer.from(sha256, 'hex'))
@@ -155,8 +156,8 @@ export class StagedRecords {
     if (difference?.linkOf !== undefined) {
       return renamed(this.#recordedAt(difference.linkOf, this.#plannedAt(difference.linkOf)), entry)
     }
-    const recorded = factsOf(entry, difference?.xattrs ?? none)
-    if (entry.linkTo !== undefined && !difference?.isSplit) recorded.linkTo = entry.linkTo
+    const recorded: Writable<RecordedEntry> = Object.assign(factsOf(entry), { xattrs: difference?.xattrs ?? none })
+    if (difference?.isSplit) delete recorded.linkTo
     if (difference?.parts !== undefined) Object.assign(recorded, difference.parts)
     if (difference?.isKept) recorded.isKept = true
     const sha256 = this.#state[number] === known.withDigest ? this.#digestAt(number) : undefined
@@ -169,19 +170,8 @@ export class StagedRecords {
   }
 }
 
-/** What the image says of an entry. Field by field: copying objects was a third of what making a record cost. */
-function factsOf(entry: EntryFacts, xattrs: Xattrs): Writable<RecordedEntry> {
-  const { name, type, uid, gid, mode, mtimeNs, size, target, rdev } = entry
-  const facts: Writable<RecordedEntry> = { name, type, uid, gid, mode, mtimeNs, size, xattrs }
-  if (target !== undefined) facts.target = target
-  if (rdev !== undefined) facts.rdev = rdev
-  return facts
-}
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
-
 /** The facts of one object under another of its names. */
-function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: EntryFacts): RecordedEntry {
+function renamed({ linkTo: _, ...facts }: RecordedEntry, { name, linkTo }: EntryObject): RecordedEntry {
   return { ...facts, name, ...(linkTo === undefined ? {} : { linkTo }) }
 }
 
@@ -194,8 +184,9 @@ function partsOf({ uid, gid, mode, mtimeNs, size, type }: Stat): TaskFacts['stag
   return { uid, gid, mode, mtimeNs, size: type === 'file' ? size : 0 }
 }
 
-function isSame(parts: TaskFacts['staged'] & object, entry: EntryFacts): boolean {
-  const { uid, gid, mode, mtimeNs, size } = entry
+function isSame(parts: TaskFacts['staged'] & object, entry: TreeEntry): boolean {
+  const { uid, gid, mode, mtimeNs } = entry.stat
+  const size = sizeOf(entry)
   return (
     parts.uid === uid && parts.gid === gid && parts.mode === mode && parts.size === size && parts.mtimeNs === mtimeNs
   )

@@ -41,8 +41,7 @@ export class StagedSteps {
   }
 
   /** What was learned of an object when it was staged. */
-  addFacts(stagedName: Name, facts: { identity?: string; finalFlags?: number | undefined } | undefined): void {
-    if (facts === undefined) return
+  addFacts(stagedName: Name, facts: { identity?: string; finalFlags?: number | undefined }): void {
     if (facts.identity !== undefined) this.#identities.set(stagedName, facts.identity)
     if (facts.finalFlags === undefined) return
     const { key, within } = this.#topOf(stagedName)

@@ -1,18 +1,43 @@
 // What is made anew, as tasks.
 
-import { baseName, type Name, parentName } from '../sys/index.ts'
+import { baseName, joinName, type Name, parentName } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { StageTask } from './stageTask.ts'
+import { sizeOf } from './treeImage.ts'
 
-/** An object that is made anew, or taken. */
-export interface ToMake {
+/** An object that is made anew, or taken. There is one for each: its directory's staging name is the same string for all. */
+export class ToMake {
   readonly planned: PlannedEntry
   /** Its image's number. */
   readonly image: number
   /** Its own number among all entries of the plan. */
   readonly number: number
+  /** Where it is made, from the root. */
+  readonly stagedDirectory: Name
+  readonly #hiddenName: Name | undefined
+
+  /** @param hiddenName  what it is called there, where that is not its own name */
+  constructor(
+    { planned, image, number }: Pick<ToMake, 'planned' | 'image' | 'number'>,
+    stagedDirectory: Name,
+    hiddenName: Name | undefined,
+  ) {
+    this.planned = planned
+    this.image = image
+    this.number = number
+    this.stagedDirectory = stagedDirectory
+    this.#hiddenName = hiddenName
+  }
+
+  /** What it is called where it is made. */
+  get stagedComponent(): Name {
+    return this.#hiddenName ?? baseName(this.planned.liveName)
+  }
+
   /** Its staging name, from the root. */
-  readonly stagedName: Name
+  get stagedName(): Name {
+    return joinName(this.stagedDirectory, this.stagedComponent)
+  }
 }
 
 /** The digest of a file from this size on is a task of its own, for another thread than that which copies it. */
@@ -42,15 +67,15 @@ export class Making {
   taskOf(making: ToMake | ApartDigest): StageTask {
     const isDigest = 'digestOf' in making
     const toMake = isDigest ? making.digestOf : making
-    const { planned, image, stagedName } = toMake
+    const { planned, image } = toMake
     const { entry, isInNewDirectory } = planned
     return {
       kind: isDigest ? 'digest' : 'copy',
       image,
       directory: parentName(entry.name),
       name: baseName(entry.name),
-      stagedDirectory: isDigest ? '' : parentName(stagedName),
-      stagedName: isDigest ? '' : baseName(stagedName),
+      stagedDirectory: isDigest ? '' : toMake.stagedDirectory,
+      stagedName: isDigest ? '' : toMake.stagedComponent,
       stat: entry.stat,
       isPrivate: isInNewDirectory,
       digests: isDigest || (this.#isDigested(toMake) && !this.#isApart(toMake)),
@@ -63,6 +88,6 @@ export class Making {
   }
 
   #isApart(toMake: ToMake): boolean {
-    return this.#jobs > 1 && toMake.planned.entry.size >= largeFile && this.#isDigested(toMake)
+    return this.#jobs > 1 && sizeOf(toMake.planned.entry) >= largeFile && this.#isDigested(toMake)
   }
 }

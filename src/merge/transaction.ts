@@ -227,8 +227,7 @@ class RunningTransaction {
 
   #list(staging: Name, which: ListedTree, place: { directory: number; name: Name }): void {
     for (const record of listMembers(this.#context.kernel, place, { staging, which })) {
-      this.#members.add(record)
-      this.#journal.append(record)
+      this.#members.add(record, this.#journal.append(record))
     }
   }
 

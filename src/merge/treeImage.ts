@@ -13,7 +13,7 @@ import {
   parentName,
   type Stat,
 } from '../sys/index.ts'
-import type { EntryFacts } from './entry.ts'
+import type { EntryFacts, EntryObject, Writable } from './entry.ts'
 import { CorruptImageError, InvalidArgumentError } from './errors.ts'
 import { withoutGone } from './hardLinks.ts'
 import { compileMask, type InstallMask } from './mask.ts'
@@ -22,9 +22,25 @@ import { Root } from './root.ts'
 import { type SelectionOptions, selectNames } from './selection.ts'
 
 /** An entry of a tree, with what was seen of its object. */
-export interface TreeEntry extends EntryFacts {
-  /** As it was when the image was read. */
+export interface TreeEntry extends EntryObject {
+  /** As it was when the image was read: its metadata is taken from there, as a merge keeps an entry for each name. */
   readonly stat: Stat
+}
+
+/** Bytes of an entry's payload; 0 for what is no regular file. */
+export function sizeOf({ type, stat }: TreeEntry): number {
+  return type === 'file' ? stat.size : 0
+}
+
+/** All that an entry says. Field by field: spreading objects was a third of what making a record cost. */
+export function factsOf(entry: TreeEntry): EntryFacts {
+  const { name, type, stat, target, rdev, linkTo } = entry
+  const { uid, gid, mode, mtimeNs } = stat
+  const facts: Writable<EntryFacts> = { name, type, uid, gid, mode, mtimeNs, size: sizeOf(entry) }
+  if (target !== undefined) facts.target = target
+  if (rdev !== undefined) facts.rdev = rdev
+  if (linkTo !== undefined) facts.linkTo = linkTo
+  return facts
 }
 
 /**
@@ -44,7 +60,7 @@ export interface TreeOrigin {
   /** Names of files that the package itself calls configuration. */
   readonly configFiles?: ReadonlySet<Name>
   /** Entries that something else of the same call hides. */
-  readonly isHidden?: (entry: EntryFacts) => boolean
+  readonly isHidden?: (entry: EntryObject) => boolean
 }
 
 /** An open directory tree. */
@@ -160,20 +176,12 @@ export class TreeImage {
   }
 }
 
-/** A live object's facts. */
+/** A live object as an entry. */
 export function describe(name: Name, stat: Stat, target: Name | undefined, linkTo: Name | undefined): TreeEntry {
-  const isDevice = stat.type === 'character' || stat.type === 'block'
-  return {
-    name,
-    type: stat.type,
-    uid: stat.uid,
-    gid: stat.gid,
-    mode: stat.mode,
-    mtimeNs: stat.mtimeNs,
-    size: stat.type === 'file' ? stat.size : 0,
-    stat,
-    ...(target === undefined ? {} : { target }),
-    ...(isDevice ? { rdev: stat.rdev } : {}),
-    ...(linkTo === undefined ? {} : { linkTo }),
-  }
+  const { type } = stat
+  const entry: Writable<TreeEntry> = { name, type, stat }
+  if (target !== undefined) entry.target = target
+  if (type === 'character' || type === 'block') entry.rdev = stat.rdev
+  if (linkTo !== undefined) entry.linkTo = linkTo
+  return entry
 }

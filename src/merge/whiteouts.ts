@@ -13,7 +13,7 @@ import { UnsafeEntryError } from './errors.ts'
 import type { Kept, Removal } from './obsolete.ts'
 import type { PackageImage } from './plan.ts'
 import type { Planning } from './planning.ts'
-import { describe } from './treeImage.ts'
+import { describe, factsOf } from './treeImage.ts'
 
 /** What layers take away, beside what goes with their older versions. */
 export interface Erased {
@@ -153,8 +153,7 @@ class Eraser implements Erased {
     const target = isSymlink
       ? root.kernel.readlinkat(root.directory(parentName(liveName)).fd, baseName(liveName))
       : undefined
-    const { stat: _, ...facts } = describe(liveName, live, target, undefined)
-    return { ...facts, xattrs: [] }
+    return { ...factsOf(describe(liveName, live, target, undefined)), xattrs: [] }
   }
 }
 

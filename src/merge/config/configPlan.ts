@@ -7,6 +7,7 @@ import type { Kept, Obsolete, RecordedName, Removal } from '../obsolete.ts'
 import type { Owners } from '../owners.ts'
 import type { PlanInput, PlannedEntry, PlannedPackage } from '../plan.ts'
 import type { PlannedNames } from '../plannedNames.ts'
+import { factsOf } from '../treeImage.ts'
 import { isEditedByAdmin } from './edited.ts'
 import { leftAfter, readLeft } from './left.ts'
 import type { Save } from './saves.ts'
@@ -68,7 +69,7 @@ export function configPlan(
   const settled = settleRemovals({ ...input, styleOf }, found)
   const renumbered = settler.renumbered.map(({ planned, liveName, live }) => ({
     packageName: planned.from.packageName,
-    entry: { ...planned.entry, name: liveName, xattrs: [] },
+    entry: { ...factsOf(planned.entry), name: liveName, xattrs: [] },
     liveName,
     live,
   }))

@@ -9,6 +9,7 @@ import type { Comparer } from '../live.ts'
 import type { PlannedEntry } from '../plan.ts'
 import type { PlannedNames } from '../plannedNames.ts'
 import type { Root } from '../root.ts'
+import { factsOf, sizeOf } from '../treeImage.ts'
 import { offerOf, rememberOffer } from './memory.ts'
 import { type PendingUpdate, PendingUpdates } from './pendingUpdates.ts'
 import { isPlaceholder } from './protection.ts'
@@ -86,7 +87,7 @@ export class Settler {
 
   /** Where the table says so; and where a name is taken from another package, whose file somebody edited. */
   #needsStyle({ fate, live, liveName, entry }: PlannedEntry, recorded: RecordedEntry | undefined): boolean {
-    if (fate === 'setAside') return live !== undefined || !isPlaceholder(baseName(entry.name), entry.size)
+    if (fate === 'setAside') return live !== undefined || !isPlaceholder(baseName(entry.name), sizeOf(entry))
     const isTaken = fate === 'place' && live !== undefined && recorded !== undefined
     return isTaken && this.#input.isEdited(recorded, liveName, live)
   }
@@ -129,7 +130,7 @@ export class Settler {
 
   #isSameVersion({ planned, recorded, version }: Case): boolean {
     const { comparer } = this.#input
-    const brought = { entry: planned.entry, version, source: this.#source(planned) }
+    const brought = { entry: factsOf(planned.entry), version, source: this.#source(planned) }
     return recorded !== undefined && isSameVersion(comparer, recorded, brought)
   }
 
@@ -174,7 +175,7 @@ export class Settler {
   }
 
   #compare(planned: PlannedEntry, { liveName, live }: { liveName: Name; live: Stat }): string {
-    return this.#input.comparer.compare(planned.entry, this.#source(planned), this.#place(liveName), live).live
+    return this.#input.comparer.compare(factsOf(planned.entry), this.#source(planned), this.#place(liveName), live).live
   }
 
   #place(liveName: Name): Place {

@@ -12,6 +12,7 @@ import { recordDirectories, removeStateFile, stageRecord, stageStateFile } from 
 import type { StagingArea } from '../stagingArea.ts'
 import { readWhole, type State } from '../state.ts'
 import type { StagedStep } from '../transaction.ts'
+import { factsOf } from '../treeImage.ts'
 import { type Bases, basesFile, basesWanted, formatBases, largestBase, readBases, sha256Of } from './bases.ts'
 import type { ConfigPlan } from './configPlan.ts'
 import { leftDirectory, leftName } from './left.ts'
@@ -35,10 +36,10 @@ export class BroughtConfig {
   #add(kernel: Kernel, comparer: Comparer, planned: PlannedEntry): void {
     const { entry, from } = planned
     const place = from.image.place(entry.name)
-    const { stat: _, ...facts } = entry
+    const facts = factsOf(entry)
     const xattrs = comparer.attributesAt(place)
     if (entry.type !== 'file') return void this.#brought.set(planned, { facts, xattrs })
-    const contents = entry.size <= largestBase ? readContents(kernel, place) : undefined
+    const contents = facts.size <= largestBase ? readContents(kernel, place) : undefined
     const sha256 = contents === undefined ? comparer.digest(place) : sha256Of(contents)
     if (contents !== undefined) this.#contents.set(sha256, contents)
     this.#brought.set(planned, { facts, xattrs, sha256 })
