@@ -6,7 +6,7 @@ import { Journal, type Marker } from '../../src/merge/journal.ts'
 import { frameOf } from '../../src/merge/journalFrames.ts'
 import { recoveryActionFor, recoveryTable } from '../../src/merge/recover.ts'
 import type { Step } from '../../src/merge/steps.ts'
-import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY } from '../../src/sys/index.ts'
+import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY, SyscallError } from '../../src/sys/index.ts'
 import { declining } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 
@@ -100,6 +100,57 @@ describe('Journal', () => {
       const payload = Buffer.from('{"kind":"a record of another time"}')
       writeFileSync(path, frameOf(payload, { version: 99, id: 0x1111111111111111n, index: 0 }))
       assert.throws(read, (error: Error) => error instanceof RecoveryPendingError && /version 99/.test(error.message))
+    }))
+
+  const manyMembers = (number: number) => ({
+    kind: 'members' as const,
+    staging: 's',
+    which: 'staged' as const,
+    within: `d${number}`,
+    members: Array.from({ length: 2000 }, (_, n) => [`file-${n}`, `1:${number}`] as const),
+  })
+
+  it('writes many records before they are flushed, which says nothing of the transaction yet', () =>
+    withJournal((journal, read) => {
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      for (let number = 0; number < 50; number++) journal.append(manyMembers(number))
+      const early = read()?.members.count('s', 'staged') ?? 0
+      assert.ok(early > 0 && early < 100_000, `${early} of 100,000`)
+      assert.equal(read()?.marker, 'begin')
+      journal.mark('commit')
+      assert.equal(read()?.members.count('s', 'staged'), 100_000)
+      assert.equal(read()?.members.of('s', 'staged')?.get('d49/file-1999'), '1:49')
+      assert.equal(read()?.marker, 'commit')
+    }))
+
+  it('takes what could not all be written for never added', () =>
+    withDirectory((path) => {
+      const kernel = linuxKernel()
+      let isFull = false
+      const failing = {
+        ...kernel,
+        pwrite: (...args: Parameters<typeof kernel.pwrite>) => {
+          if (isFull) throw new SyscallError('EIO', 'pwrite')
+          return kernel.pwrite(...args)
+        },
+      }
+      const fd = kernel.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY)
+      const journal = new Journal(failing, fd, true)
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      const add = () => {
+        for (let number = 0; number < 100; number++) {
+          isFull = number > 40
+          journal.append(manyMembers(number))
+        }
+      }
+      assert.throws(add, /EIO/)
+      isFull = false
+      journal.mark('abort')
+      const state = Journal.readOnly(kernel, fd, '/root')
+      assert.equal(state?.marker, 'abort')
+      assert.equal(state?.members.count('s', 'staged'), 0)
+      journal.close()
+      kernel.close(fd)
     }))
 
   it('owns its blocks where there is no fallocate', () =>
