@@ -52,12 +52,20 @@ export function withChange(
     method && { method, mtimeNs: options.newMtimeNs ?? stat.mtimeNs, lost: [] }
   if (stat.type === 'symlink' && isRewritten(mover, source.directory, source.name)) return undefined
   if (!policy.excludesAny && !mover.rewritesLinks && options.newMtimeNs === undefined) return report(action())
+  if (isLeftAsItIs(mover, move)) return report(action())
   return withDescriptor(kernel, openForAttributes(kernel, source, stat), (fd) => {
     if (stat.type === 'directory' && membersNeedCopy(mover, fd, move)) return undefined
     const change = findChange(mover, fd, stat, options.newMtimeNs)
     if (change === undefined) return report(action())
     return makeChange(kernel, fd, stat, change) ? report(undoneUnless(kernel, { fd, stat, change }, action)) : undefined
   })
+}
+
+/** Whether nothing of an object has to be changed, as far as one call can tell. */
+function isLeftAsItIs({ kernel, policy }: Mover, { source, stat, options }: Move): boolean {
+  if (stat.type === 'directory' || options.newMtimeNs !== undefined) return false
+  const names = kernel.listXattrsAt(source.directory, source.name)
+  return names?.some((name) => isStripped(name, policy)) === false
 }
 
 function undoneUnless<T>(kernel: Kernel, made: { fd: Fd; stat: Stat; change: Change }, action: () => T): T {

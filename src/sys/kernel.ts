@@ -145,6 +145,8 @@ export interface Kernel {
   utimensat(directory: Fd, path: Name, atimeNs: bigint, mtimeNs: bigint): void
   /** Names of the extended attributes; [] where the file system has none. O_PATH descriptors work (symlinks). */
   listXattrs(fd: Fd): Name[]
+  /** listxattrat(2) without following: as listXattrs, of a name; undefined before Linux 6.13. */
+  listXattrsAt(directory: Fd, path: Name): Name[] | undefined
   getXattr(fd: Fd, name: Name): Buffer
   setXattr(fd: Fd, name: Name, value: Uint8Array): void
   removeXattr(fd: Fd, name: Name): void

@@ -9,7 +9,7 @@ import { inspectionCalls, permissionCalls } from './inspectionCalls.ts'
 import type { Fd, Kernel, Name } from './kernel.ts'
 import { inodeFlagCalls, metadataCalls } from './metadataCalls.ts'
 import { nameCalls } from './nameCalls.ts'
-import { type FsXattr, loadFsXattr, xattrCalls } from './xattrCalls.ts'
+import { type FsXattr, listingCalls, loadFsXattr, xattrCalls } from './xattrCalls.ts'
 
 /** The kernel with everything that can be loaded for it (fs-xattr). */
 export async function openKernel(): Promise<Kernel> {
@@ -31,6 +31,7 @@ export function linuxKernel(load?: () => FsXattr | undefined): Kernel {
     ...nameCalls(door),
     ...metadataCalls(door),
     ...xattrCalls(door, load),
+    ...listingCalls(door),
     ...inodeFlagCalls(door),
     ...contentCalls(door),
     ...extentCalls(door),

@@ -59,6 +59,7 @@ const callNumbers = {
   openat2: [437, 437],
   faccessat2: [439, 439],
   fchmodat2: [452, 452],
+  listxattrat: [465, 465],
 } as const
 
 /** The system calls that `linux.ts` makes, by the kernel's own names. */

@@ -180,6 +180,33 @@ for (const [title, open] of Object.entries(kernels)) {
       })
     })
 
+    it('reads values and lists of attributes that are larger than most', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, join(directory, 'file'), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        const value = Buffer.alloc(65536, 'value ')
+        kernel.setXattr(fd, 'user.largest', value)
+        assert.deepEqual(kernel.getXattr(fd, 'user.largest'), value)
+        assert.throws(() => kernel.setXattr(fd, 'user.larger', Buffer.alloc(65537)), { code: 'E2BIG' })
+        const names = Array.from({ length: 40 }, (_, index) => `user.${index}${'n'.repeat(200)}`)
+        for (const name of names) kernel.setXattr(fd, name, Buffer.from('x'))
+        assert.deepEqual(kernel.listXattrs(fd).sort(), [...names, 'user.largest'].sort())
+        kernel.close(fd)
+      }, '/dev/shm'))
+
+    it('lists the attributes of a name, those of a symlink itself, where the kernel can', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        const file = kernel.openat(fd, 'file', O_RDWR | O_CREAT | O_EXCL, 0o600)
+        kernel.setXattr(file, 'user.note', Buffer.from('x'))
+        fs.symlinkSync('file', join(directory, 'link'))
+        const isNew = kernel.listXattrsAt(fd, 'file') !== undefined // Linux 6.13
+        assert.deepEqual(kernel.listXattrsAt(fd, 'file'), isNew ? ['user.note'] : undefined)
+        assert.deepEqual(kernel.listXattrsAt(fd, 'link'), isNew ? [] : undefined)
+        if (isNew) assert.throws(() => kernel.listXattrsAt(fd, 'absent'), { code: 'ENOENT', syscall: 'listxattrat' })
+        kernel.close(file)
+        kernel.close(fd)
+      }))
+
     it('names the call and both absolute paths in an error', () =>
       withDirectory((directory) => {
         const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
