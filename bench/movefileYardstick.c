@@ -25,41 +25,42 @@ static long must(long result, const char *call) {
   return result;
 }
 
-static int copy_xattrs(int from, int to) {
+static void copy_xattrs(int from, int to) {
   long length = must(flistxattr(from, names, sizeof names), "flistxattr");
   for (char *name = names; name < names + length; name += strlen(name) + 1) {
     long size = must(fgetxattr(from, name, value, sizeof value), "fgetxattr");
     must(fsetxattr(to, name, value, size, 0), "fsetxattr");
   }
-  return length > 0;
 }
 
-static int apart; // set by the first EXDEV
+// Not in every C library: Linux 6.13.
+static long listxattrat(int directory, const char *name) {
+  return syscall(465, directory, name, AT_SYMLINK_NOFOLLOW, names, sizeof names);
+}
+
+static int apart, looked; // set by the first EXDEV, and by the first look at a new file
 
 static void move(int source, int target, const char *name) {
   struct statx st, other;
   int flags = AT_SYMLINK_NOFOLLOW;
   must(statx(source, name, flags, STATX_BASIC_STATS, &st), "statx");
   if (!apart) {
-    int look = must(openat(source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "openat");
-    must(flistxattr(look, names, sizeof names), "flistxattr");
-    int renamed = renameat2(source, name, target, name, 0);
-    close(look);
-    if (renamed == 0) return;
+    must(listxattrat(source, name), "listxattrat");
+    if (renameat2(source, name, target, name, 0) == 0) return;
     if (errno != EXDEV) must(-1, "renameat2");
     apart = 1;
   }
-  statx(target, name, flags, STATX_BASIC_STATS, &other);
   int from = must(openat(source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "openat");
-  must(statx(from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st), "statx");
   int to = must(openat(target, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, st.stx_mode & 07777), "openat");
-  must(statx(to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &other), "statx");
-  must(flistxattr(to, names, sizeof names), "flistxattr");
+  if (!looked) {
+    looked = 1;
+    must(statx(to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &other), "statx");
+    must(flistxattr(to, names, sizeof names), "flistxattr");
+  }
   long length = must(pread(from, buffer, sizeof buffer, 0), "pread");
   must(pwrite(to, buffer, length, 0), "pwrite");
   must(statx(from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st), "statx");
-  int xattrs = copy_xattrs(from, to);
-  if (other.stx_mode != st.stx_mode || xattrs > 0) must(fchmod(to, st.stx_mode & 07777), "fchmod");
+  copy_xattrs(from, to);
   struct timespec times[2] = {{st.stx_atime.tv_sec, st.stx_atime.tv_nsec}, {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec}};
   must(futimens(to, times), "futimens");
   must(linkat(to, "", target, name, AT_EMPTY_PATH), "linkat");

@@ -76,7 +76,8 @@ function copyOn(copy: Copying, part: Part): number {
   return position
 }
 
-/** Whether a file was written to, or had its metadata changed, between two looks at it. */
+/** Whether a file was written to, had its metadata changed, or became another one, between two looks at it. */
 export function isAnother(before: Stat, after: Stat): boolean {
-  return before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs
+  if (before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs) return true
+  return before.ino !== after.ino || before.dev !== after.dev // the first look may have been at the name
 }

@@ -132,8 +132,8 @@ export function removeXattr(kernel: Kernel, fd: Fd, name: string): void {
 /** Linux drops the set-group-id bit in silence when an ordinary user is not in the group, so it is looked for. */
 function setMode({ kernel, target, attributes, lost }: Application, mode: number): void {
   const { fd, inherited, type } = target
-  // Made with these very bits; an ACL would have moved them.
-  if (inherited?.mode === mode && attributes.xattrs.length === 0) return
+  // Made with these very bits, which only an ACL could have moved (system.posix_acl_*, system.nfs4_acl).
+  if (inherited?.mode === mode && !attributes.xattrs.some(({ name }) => name.startsWith('system.'))) return
   const setId = attributes.mode & 0o6000
   lost.attempt('mode', () => {
     if (isOpened(type)) kernel.fchmod(fd, mode)

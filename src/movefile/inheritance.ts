@@ -41,19 +41,23 @@ export function creationMode(
 /** What a file was given that has just been made with `mode`; asked once a directory, and once for every new bit. */
 export function whatWasMade(kernel: Kernel, fd: Fd, inheritance: Inheritance | undefined, mode: number): Made {
   const known = inheritance?.known
-  if (known !== undefined && inheritance !== undefined) {
-    if (mode === closedMode) return known
-    if (mode === inheritance.last?.mode) return inheritance.last
-    const isProven = (mode & ~inheritance.provenBits) === 0
-    const given = isProven ? mode : kernel.fstat(fd).mode
-    if (given !== mode) return { ...known, mode: given }
-    inheritance.provenBits |= mode
-    inheritance.last = { ...known, mode }
-    return inheritance.last
-  }
+  if (known === undefined || inheritance === undefined) return lookedAt(kernel, fd, inheritance)
+  if (mode === inheritance.last?.mode) return inheritance.last
+  if (known.acl) return known
+  const isProven = (mode & ~inheritance.provenBits) === 0
+  const given = isProven ? mode : kernel.fstat(fd).mode
+  if (given !== mode) return { ...known, mode: given }
+  inheritance.provenBits |= mode
+  inheritance.last = { ...known, mode }
+  return inheritance.last
+}
+
+function lookedAt(kernel: Kernel, fd: Fd, inheritance: Inheritance | undefined): Made {
   const { uid, gid, dev, mode: given } = kernel.fstat(fd)
   const acl = kernel.listXattrs(fd).includes(accessAcl)
   const made = { uid, gid, dev, acl, mode: acl || (given & 0o7000) !== 0 ? undefined : given }
-  if (inheritance !== undefined) inheritance.known = made
+  if (inheritance === undefined) return made
+  inheritance.known = { uid, gid, dev, acl }
+  if (made.mode !== undefined) inheritance.last = made
   return made
 }

@@ -1,7 +1,7 @@
 // One object from one name to another: by rename where the kernel allows it, else as a complete copy that is staged
 // beside the target and renamed over it. The result is the same, and the name is never missing or half-written.
 
-import { Copier, type CopyOptions, SameFileError } from '../filecopy/index.ts'
+import { Copier, type CopyOptions, SameFileError, smallSize } from '../filecopy/index.ts'
 import {
   type CancelFlag,
   displayName,
@@ -85,6 +85,8 @@ interface Begun extends Places {
 export interface Move extends Begun {
   readonly options: MoveOptions
   readonly sync: DirectorySync
+  /** Whether no rename is tried, for which the source is changed and changed back: `stat` then still has to be true. */
+  readonly isUntouched: boolean
   /** Why candidates could not be linked. */
   readonly unlinked: Loss[]
 }
@@ -274,10 +276,17 @@ export class Mover implements Stager {
   }
 
   #placeCopy(move: Move, tree: TreeOptions): Placed {
-    const replaced = refuseHopeless(this.kernel, move)
+    const { stat, route } = move
+    const mayBeUnnamed = stat.type === 'file' && route.makesUnnamed
+    const isFreeUnseen = mayBeUnnamed && route.findsFree && stat.size <= smallSize
+    const replaced = isFreeUnseen ? undefined : refuseHopeless(this.kernel, move)
     this.#cleanOnce(move)
-    const placed = replaced === undefined ? placeAtFreeName(this, move) : undefined
-    if (placed !== undefined) return placed
+    if (mayBeUnnamed && replaced === undefined) {
+      const placed = placeAtFreeName(this, move)
+      route.findsFree = placed !== undefined
+      if (placed !== undefined) return placed
+      if (refuseHopeless(this.kernel, move) === undefined) route.makesUnnamed = false
+    }
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const placed = placeCopy(this, move, tree)
       if (placed !== undefined) return placed
@@ -294,5 +303,5 @@ export class Mover implements Stager {
 }
 
 function moveOf({ source, target, route, stat }: Begun, options: MoveOptions, sync: DirectorySync): Move {
-  return { source, target, route, stat, options, sync, unlinked: [] }
+  return { source, target, route, stat, options, sync, isUntouched: route.isApart, unlinked: [] }
 }

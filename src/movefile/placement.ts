@@ -41,17 +41,19 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed |
 /**
  * Copies a regular file to a name that is free, under which it appears when it is complete.
  *
- * Undefined, with nothing changed, for any other object, and where it cannot be done or the name is not free any more.
+ * Undefined, with nothing changed, where it cannot be done or the name is not free.
  */
 export function placeAtFreeName(mover: Mover, move: Move): Placed | undefined {
-  const { source, target, stat, route, options } = move
-  if (stat.type !== 'file' || !route.makesUnnamed) return undefined
-  const { newMtimeNs: mtimeNs, durability } = options
-  const durable = durability === 'file'
-  const staged = copyToFreeName(mover, source, target, { stat, mtimeNs, durable, isUnnamed: true })
-  if (staged !== undefined) return settled(mover, move, treeOfOne(mover, move, staged))
-  route.makesUnnamed = false
-  return undefined
+  const { source, target, stat, options } = move
+  const staged = copyToFreeName(mover, source, target, {
+    stat,
+    mustBeUnchanged: move.isUntouched,
+    inheritance: options.route?.inheritance,
+    mtimeNs: options.newMtimeNs,
+    durable: options.durability === 'file',
+    isUnnamed: true,
+  })
+  return staged && settled(mover, move, treeOfOne(mover, move, staged))
 }
 
 /** What is left to do, and to say, when a copy has its final name. */

@@ -3,6 +3,7 @@
 
 import type { Stat } from '../sys/index.ts'
 import { isSameObject } from './identity.ts'
+import { Inheritance } from './inheritance.ts'
 
 /** See the head of this file. Of two open directories, and true for as long as they are open. */
 export class Route {
@@ -15,6 +16,10 @@ export class Route {
   isCleaned = false
   /** Whether files may be made beside the target without a name; until the kernel refuses. */
   makesUnnamed = true
+  /** Whether the last target's name was free: then a small file is copied without a look at the next one. */
+  findsFree = false
+  /** What new files get from the target's directory, for moves that are told the route. */
+  readonly inheritance: Inheritance = new Inheritance()
 
   constructor(sourceDirectory: Stat, targetDirectory: Stat) {
     this.targetDirectory = targetDirectory
