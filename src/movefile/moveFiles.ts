@@ -1,7 +1,4 @@
 // Many objects into one directory, as `mv FILE... DIRECTORY` does.
-//
-// In one thread: two were 10 to 25 % faster on the clock and cost 20 to 40 % more CPU (bench/movefile.md), too little for
-// the order and the bookkeeping of links that they would need.
 
 import {
   callEngine,
@@ -25,6 +22,7 @@ import { OpenParents } from './paths.ts'
 import type { Place } from './place.ts'
 import { errors, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
 import type { Route } from './route.ts'
+import { type ManyMoves, moveInThreads } from './twoThreads.ts'
 
 /** What moving many can be asked for. */
 export type MoveFilesOptions = Omit<PlaceOptions, 'expected' | 'newMtime'>
@@ -35,9 +33,7 @@ export type MovedFile = PromiseSettledResult<MoveReport>
 /** As MovedFile, in a message. */
 type Answer = { readonly report: MoveReport } | { readonly error: PackedError }
 
-interface ManyRequest extends Request {
-  readonly sources: readonly Name[]
-}
+interface ManyRequest extends Request, Pick<ManyMoves, 'sources' | 'leavesLinked'> {}
 
 /**
  * Moves objects of any type into a directory, each under its own last name.
@@ -55,9 +51,14 @@ export async function moveFiles(
   directory: string | Uint8Array,
   options: MoveFilesOptions = {},
 ): Promise<MovedFile[]> {
-  const request = { ...requestOf('', directory, options, {}), sources: sources.map(toName) }
-  const engine = callEngine<Answer[]>('moveManyInThread', request, threadOptions(options))
-  return (await engine).map((answer) =>
+  const { onProgress, ...others } = options
+  const request = requestOf('', directory, options, {})
+  const move = ({ onProgress, ...some }: ManyMoves) => {
+    const callOptions = threadOptions({ ...others, ...(onProgress && { onProgress }) })
+    return callEngine<(Answer | undefined)[]>('moveManyInThread', { ...request, ...some }, callOptions)
+  }
+  const answers = await moveInThreads<Answer>(sources.map(toName), move, onProgress)
+  return answers.map((answer) =>
     'report' in answer
       ? { status: 'fulfilled', value: answer.report }
       : { status: 'rejected', reason: unpackError(answer.error, errors) },
@@ -65,14 +66,14 @@ export async function moveFiles(
 }
 
 /** In the thread: moves each. */
-export function moveManyInThread(context: EngineContext, request: ManyRequest): Answer[] {
+export function moveManyInThread(context: EngineContext, request: ManyRequest): (Answer | undefined)[] {
   const { kernel } = context
   return withDescriptor(kernel, openPath(kernel, request.target, O_RDONLY | O_DIRECTORY), (directory) =>
-    withMover(context, request, (mover) => new ManyMoves(context, request, { mover, directory }).run()),
+    withMover(context, request, (mover) => new MovesToOne(context, request, { mover, directory }).run()),
   )
 }
 
-class ManyMoves {
+class MovesToOne {
   readonly #context: EngineContext
   readonly #request: ManyRequest
   readonly #tools: { readonly mover: Mover; readonly directory: Fd }
@@ -92,7 +93,7 @@ class ManyMoves {
     })
   }
 
-  run(): Answer[] {
+  run(): (Answer | undefined)[] {
     try {
       return this.#request.sources.map((source) => this.#answer(source))
     } finally {
@@ -100,18 +101,20 @@ class ManyMoves {
     }
   }
 
-  #answer(source: Name): Answer {
+  #answer(source: Name): Answer | undefined {
     const { cancel } = this.#context
     cancel.check()
     try {
-      return { report: this.#move(source) }
+      const report = this.#move(source)
+      return report && { report }
     } catch (error) {
       cancel.check()
       return { error: packError(error) }
     }
   }
 
-  #move(path: Name): MoveReport {
+  /** Undefined when it is left for later. */
+  #move(path: Name): MoveReport | undefined {
     const { mover, directory } = this.#tools
     const { placement, target: targetPath } = this.#request
     const source = this.#parents.place(path)
@@ -119,6 +122,7 @@ class ManyMoves {
     if (this.#taken.has(target.name))
       throw new SyscallError('EEXIST', 'renameat2', path, joinName(targetPath, target.name))
     const stat = this.#context.kernel.statat(source.directory, source.name)
+    if (this.#request.leavesLinked && isLinked(stat)) return undefined
     const hardlinkCandidates = this.#links.candidatesFor(stat)
     const report = mover.move(source, target, { stat, hardlinkCandidates, route: this.#route, ...placement })
     this.#links.remember(stat, target)
@@ -142,7 +146,7 @@ class MovedLinks {
     if (first !== undefined) {
       first.names--
       if (first.names === 0) this.#firsts.delete(inodeOf(stat))
-    } else if (stat.nlink > 1 && stat.type !== 'directory') {
+    } else if (isLinked(stat)) {
       this.#firsts.set(inodeOf(stat), { place, names: stat.nlink - 1 })
     }
   }
@@ -150,6 +154,11 @@ class MovedLinks {
   #find(stat: Stat) {
     return this.#firsts.size === 0 ? undefined : this.#firsts.get(inodeOf(stat))
   }
+}
+
+/** Whether an object has several names; a directory has links only from its own members. */
+function isLinked({ nlink, type }: Stat): boolean {
+  return nlink > 1 && type !== 'directory'
 }
 
 function inodeOf({ dev, ino }: Stat): string {

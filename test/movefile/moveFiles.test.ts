@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
-import { moveFiles } from '../../src/movefile/index.ts'
+import { availableParallelism } from 'node:os'
+import { basename, join } from 'node:path'
+import { type MoveProgress, moveFiles } from '../../src/movefile/index.ts'
+import { canBeShared } from '../../src/movefile/twoThreads.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { withScene } from '../support/twoFileSystems.ts'
 
@@ -39,6 +41,43 @@ describe('moveFiles()', () => {
         },
       ))
   }
+
+  it('keeps links, order and progress when two threads move thousands', () =>
+    withScene({ source: `${many}\nf /linked "l"\nh /0-link == /linked\nh /z-link == /linked` }, async (scene) => {
+      const { from, to } = scene
+      const sources = [...membersOf(from), join(from, 'absent')]
+      fs.mkdirSync(join(to, '17'))
+      let entries = 0
+      const options = {
+        durability: 'none',
+        onProgress: (progress: MoveProgress) => (entries = progress.entries),
+      } as const
+      const results = await moveFiles(sources, to, options)
+      assert.equal(results.length, sources.length)
+      const refused = sources.filter((_, index) => results[index]?.status === 'rejected')
+      assert.deepEqual(refused, [join(from, '17'), join(from, 'absent')])
+      const codes = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.code] : []))
+      assert.deepEqual(codes, ['EISDIR', 'ENOENT'])
+      assert.deepEqual(fs.readdirSync(from), ['17'])
+      const inodes = ['linked', '0-link', 'z-link'].map((name) => fs.lstatSync(join(to, name)).ino)
+      assert.equal(new Set(inodes).size, 1)
+      assert.equal(fs.lstatSync(join(to, 'linked')).nlink, 3)
+      assert.equal(entries, 3000) // two of the links are no copies, and one of the files was refused
+      for (const [index, result] of results.entries()) {
+        if (result.status !== 'fulfilled' || result.value.copy === undefined) continue
+        assert.equal(result.value.copy.bytes, fs.statSync(join(to, basename(sources[index] as string))).size)
+      }
+    }))
+
+  it('shares only what cannot be told from moves one after the other', () => {
+    const names = (prefix: string) => Array.from({ length: 2000 }, (_, index) => `${prefix}${index}`)
+    assert.equal(canBeShared(names('/d/')), availableParallelism() > 1)
+    assert.equal(canBeShared(names('')), availableParallelism() > 1)
+    assert.equal(canBeShared(names('/d/').slice(1)), false)
+    for (const other of ['/d/1', '/d', '/d/', '/e/1', '/d/1/member', '/d/x/', 'relative']) {
+      assert.equal(canBeShared([...names('/d/'), other]), false, other)
+    }
+  })
 
   it('moves every type as moving one by one does', () => {
     const source = 'f 0640 /file "x" user.note="kept"\nl /link -> file\np 0620 /fifo\nd 0750 /tree\nf /tree/member "m"'
