@@ -40,7 +40,7 @@ interface ManyRequest extends Request, Pick<ManyMoves, 'sources' | 'leavesLinked
  *
  * Each is moved as moveFile moves it, and by itself: what cannot be moved stays, and the others go on. Of two sources
  * with one last name the second stays. Names of one file stay names of one file. When the signal ends it, what has
- * been moved stays moved.
+ * been moved stays moved. Thousands from one directory are moved by two threads, so in no order.
  *
  * @returns  one result for each source, in their order, in the shape of Promise.allSettled
  * @throws {SyscallError} when `directory` cannot be opened (ENOENT, ENOTDIR, EACCES); nothing was moved

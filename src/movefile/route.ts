@@ -18,7 +18,10 @@ export class Route {
   makesUnnamed = true
   /** Whether the last target's name was free: then a small file is copied without a look at the next one. */
   findsFree = false
-  /** What new files get from the target's directory, for moves that are told the route. */
+  /**
+   * What new files get from the target's directory: its group, its default ACL, the umask. Only for moves that are told
+   * the route, whose caller knows that they follow each other.
+   */
   readonly inheritance: Inheritance = new Inheritance()
 
   constructor(sourceDirectory: Stat, targetDirectory: Stat) {
