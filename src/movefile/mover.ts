@@ -1,7 +1,7 @@
 // One object from one name to another: by rename where the kernel allows it, else as a complete copy that is staged
 // beside the target and renamed over it. The result is the same, and the name is never missing or half-written.
 
-import { Copier, type CopyOptions, SameFileError, smallSize } from '../filecopy/index.ts'
+import { Copier, type CopyOptions, SameFileError } from '../filecopy/index.ts'
 import {
   type CancelFlag,
   displayName,
@@ -13,14 +13,13 @@ import {
 } from '../sys/index.ts'
 import { removeAbandoned } from './abandoned.ts'
 import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
-import { StagingTakenError } from './errors.ts'
 import { type ExpectedSource, refuseSwapped, refuseUnexpected } from './expected.ts'
-import { refuseHopeless, refuseUnmovable } from './hopeless.ts'
+import { refuseUnmovable } from './hopeless.ts'
 import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './identity.ts'
 import { linkToCandidate } from './linking.ts'
 import type { Loss } from './losses.ts'
 import { describePlace, type Place } from './place.ts'
-import { type Placed, placeAtFreeName, placeCopy } from './placement.ts'
+import { type Placed, placeCopy } from './placement.ts'
 import { type MetadataPolicy, metadataPolicy } from './policy.ts'
 import { removeTree } from './removeTree.ts'
 import { renameInto, withChange } from './rename.ts'
@@ -90,9 +89,6 @@ export interface Move extends Begun {
   /** Why candidates could not be linked. */
   readonly unlinked: Loss[]
 }
-
-/** A staging name can be taken away by a process that cleans up: then the object is staged again, so often. */
-const attempts = 3
 
 /** Moves and copies objects between names of open directories. */
 export class Mover implements Stager {
@@ -276,22 +272,8 @@ export class Mover implements Stager {
   }
 
   #placeCopy(move: Move, tree: TreeOptions): Placed {
-    const { stat, route } = move
-    const mayBeUnnamed = stat.type === 'file' && route.makesUnnamed
-    const isFreeUnseen = mayBeUnnamed && route.findsFree && stat.size <= smallSize
-    const replaced = isFreeUnseen ? undefined : refuseHopeless(this.kernel, move)
     this.#cleanOnce(move)
-    if (mayBeUnnamed && replaced === undefined) {
-      const placed = placeAtFreeName(this, move)
-      route.findsFree = placed !== undefined
-      if (placed !== undefined) return placed
-      if (refuseHopeless(this.kernel, move) === undefined) route.makesUnnamed = false
-    }
-    for (let attempt = 1; attempt <= attempts; attempt++) {
-      const placed = placeCopy(this, move, tree)
-      if (placed !== undefined) return placed
-    }
-    throw new StagingTakenError(displayName(describePlace(this.kernel, move.target)))
+    return placeCopy(this, move, tree)
   }
 
   /** What a move that died has left beside the target goes, once a route. */

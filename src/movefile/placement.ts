@@ -1,11 +1,14 @@
 // A complete copy, put in place: renamed over the target, or made without a name where the target's is free.
 
-import { isSyscallError, type Kernel } from '../sys/index.ts'
+import { smallSize } from '../filecopy/index.ts'
+import { displayName, isSyscallError, type Kernel } from '../sys/index.ts'
 import { quietly } from './descriptors.ts'
+import { StagingTakenError } from './errors.ts'
 import { type FinalFlags, setFinalFlags } from './finalFlags.ts'
+import { refuseHopeless } from './hopeless.ts'
 import type { Loss } from './losses.ts'
 import type { Move, MoveReport, Mover } from './mover.ts'
-import { newStagingName, type Place } from './place.ts'
+import { describePlace, newStagingName, type Place } from './place.ts'
 import { removeTree } from './removeTree.ts'
 import { renameInto } from './rename.ts'
 import type { CopiedObject } from './sourceRemoval.ts'
@@ -18,12 +21,35 @@ export interface Placed {
   readonly copied: CopiedObject
 }
 
+/** A staging name can be taken away by a process that cleans up: then the object is staged again, so often. */
+const attempts = 3
+
+/** Puts a complete copy of the source in place; after an error nothing of it is left. */
+export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed {
+  const { kernel } = mover
+  const { stat, route, target } = move
+  const mayBeUnnamed = stat.type === 'file' && route.makesUnnamed
+  const isTakenForFree = mayBeUnnamed && route.findsFree && stat.size <= smallSize
+  const replaced = isTakenForFree ? undefined : refuseHopeless(kernel, move)
+  if (mayBeUnnamed && replaced === undefined) {
+    const placed = placeAtFreeName(mover, move)
+    route.findsFree = placed !== undefined
+    if (placed !== undefined) return placed
+    if (refuseHopeless(kernel, move) === undefined) route.makesUnnamed = false
+  }
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const placed = placeStaged(mover, move, tree)
+    if (placed !== undefined) return placed
+  }
+  throw new StagingTakenError(displayName(describePlace(kernel, target)))
+}
+
 /**
  * Stages a copy of the source beside the target and renames it over; after an error nothing of it is left.
  *
  * Undefined when somebody removed the staging name before it could be renamed.
  */
-export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed | undefined {
+function placeStaged(mover: Mover, move: Move, tree: TreeOptions): Placed | undefined {
   const { kernel } = mover
   const { target, options } = move
   const staging = { directory: target.directory, name: newStagingName('move') }
@@ -43,7 +69,7 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed |
  *
  * Undefined, with nothing changed, where it cannot be done or the name is not free.
  */
-export function placeAtFreeName(mover: Mover, move: Move): Placed | undefined {
+function placeAtFreeName(mover: Mover, move: Move): Placed | undefined {
   const { source, target, stat, options } = move
   const staged = copyToFreeName(mover, source, target, {
     stat,
