@@ -227,7 +227,7 @@ class Staging {
     const { records, digests } = this.#input
     records.addStaged(number, planned, result)
     const known = digests && entry.type === 'file' ? from.image.digestOf(entry.name) : undefined
-    if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
+    if (known !== undefined) records.addDigest(number, known)
     if (result.facts !== undefined) this.steps.addFacts(toMake.stagedName, result.facts)
     if (result.facts?.lost !== undefined) this.#input.lost({ name: entry.name, losses: result.facts.lost })
   }

@@ -98,48 +98,48 @@ class TakeableFinder {
   #inspect(): boolean[] {
     const { threads, records } = this.#input
     const entryAt = (place: number) => this.#entries[place] as PlannedEntry
-    const places = [...this.#entries.keys()].filter((place) => {
-      const planned = entryAt(place)
-      return placing.has(planned.fate) && this.#isMovable(planned)
-    })
     const mayGo = this.#entries.map(() => false)
-    const add = (place: number, result: TaskResult) => {
-      const planned = entryAt(place)
-      const { entry, from } = planned
-      const number = this.#numbers.first + place
+    const add = (place: number, { facts, digest }: TaskResult) => {
       mayGo[place] = true
-      records.addStaged(number, planned, result)
-      const known = entry.type === 'file' && this.#input.digests ? from.image.digestOf(entry.name) : undefined
-      if (known !== undefined) records.addDigest(number, Buffer.from(known, 'hex'))
+      records.addStaged(this.#numbers.first + place, entryAt(place), { facts, digest })
     }
-    const unknown = places.filter((place) => {
-      const isKnown = this.#isKnown(entryAt(place))
-      if (isKnown) add(place, { digest: undefined, facts: undefined })
-      return !isKnown
+    const unknown: number[] = []
+    this.#entries.forEach((planned, place) => {
+      if (!placing.has(planned.fate) || !this.#isMovable(planned)) return
+      const digest = this.#knownDigest(planned)
+      if (this.#isKnown(planned, digest)) add(place, { digest, facts: undefined })
+      else unknown.push(place)
     })
     threads.run(
       unknown,
       (place) => this.#taskOf(entryAt(place)),
-      (place, result) => {
-        if (!result.facts?.differsFromCopy) add(place, result)
+      (place, { facts, digest }) => {
+        if (!facts?.differsFromCopy) add(place, { facts, digest: digest ?? this.#knownDigest(entryAt(place)) })
       },
     )
     return mayGo
   }
 
   /** Of an object that nobody else could reach, and of which everything is known, nothing is asked. */
-  #isKnown({ entry: { name, type }, from: { image } }: PlannedEntry): boolean {
-    if (!image.isPlain(name)) return false
-    return type !== 'file' || !this.#input.digests || image.digestOf(name) !== undefined
+  #isKnown(planned: PlannedEntry, digest: Uint8Array | undefined): boolean {
+    const { entry, from } = planned
+    return from.image.isPlain(entry.name) && (digest !== undefined || !this.#isDigested(planned))
+  }
+
+  #isDigested({ entry }: PlannedEntry): boolean {
+    return entry.type === 'file' && this.#input.digests
+  }
+
+  #knownDigest(planned: PlannedEntry): Uint8Array | undefined {
+    return this.#isDigested(planned) ? planned.from.image.digestOf(planned.entry.name) : undefined
   }
 
   #isMovable(planned: PlannedEntry): boolean {
     return (planned.entry.stat.attributes & unmovable) === 0 && this.#inheritsAlike(planned)
   }
 
-  #taskOf({ entry, from }: PlannedEntry): StageTask {
-    const { name, stat, type } = entry
-    const isAsked = type === 'file' && this.#input.digests && from.image.digestOf(name) === undefined
+  #taskOf(planned: PlannedEntry): StageTask {
+    const { name, stat } = planned.entry
     return {
       kind: 'inspect',
       image: this.#numbers.image,
@@ -149,7 +149,7 @@ class TakeableFinder {
       stagedName: '',
       stat,
       isPrivate: false,
-      digests: isAsked,
+      digests: this.#isDigested(planned) && this.#knownDigest(planned) === undefined,
       identifies: false,
     }
   }

@@ -53,8 +53,8 @@ export type ImageMode = 'copy' | 'move' | 'consume'
 /** What is known of a tree beside its objects. */
 export interface TreeOrigin {
   readonly mode?: ImageMode
-  /** sha256 of a file's payload in hexadecimal where it is known already, so that it is not read once more. */
-  readonly digestOf?: (name: Name) => string | undefined
+  /** sha256 of a file's payload where it is known already, so that it is not read once more. */
+  readonly digestOf?: (name: Name) => Uint8Array | undefined
   /** Whether an object is known to have no extended attributes, so that it need not be opened to see. */
   readonly isPlain?: (name: Name) => boolean
   /** Names of files that the package itself calls configuration. */
@@ -68,7 +68,7 @@ export class TreeImage {
   readonly path: Name
   readonly mode: ImageMode
   /** The digest of an entry's payload, where it is known without reading it. */
-  readonly digestOf: (name: Name) => string | undefined
+  readonly digestOf: (name: Name) => Uint8Array | undefined
   /** Whether an object is known to have no extended attributes without being opened. */
   readonly isPlain: (name: Name) => boolean
   readonly configFiles: ReadonlySet<Name>

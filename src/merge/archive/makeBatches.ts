@@ -146,8 +146,8 @@ export class Batch {
     this.#digests.write(digest, index * digestBytes, 'hex')
   }
 
-  digest(index: number): string {
-    return this.#digests.toString('hex', index * digestBytes, (index + 1) * digestBytes)
+  digest(index: number): Uint8Array {
+    return this.#digests.subarray(index * digestBytes, (index + 1) * digestBytes)
   }
 }
 

@@ -26,8 +26,8 @@ export interface MakersInput {
   readonly file: Fd | undefined
   /** Threads beside the one that reads. */
   readonly threads: number
-  /** Told of each file when it is there, in the order of the archive, and its digest. */
-  readonly onMade: (name: Name, digest: string) => void
+  /** Told of each file when it is there, in the order of the archive, and its digest, in memory that is used again. */
+  readonly onMade: (name: Name, digest: Uint8Array) => void
 }
 
 /** The threads that make files, as the one that reads the archive sees them. */

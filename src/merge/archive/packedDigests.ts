@@ -10,11 +10,10 @@ export class PackedDigests {
   #digests = Buffer.alloc(digestBytes * 64)
   #count = 0
 
-  /** A digest is in hexadecimal. */
-  set(name: Name, digest: string): void {
+  set(name: Name, digest: Uint8Array): void {
     if (this.#digests.length === digestBytes * this.#count)
       this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)])
-    this.#digests.write(digest, digestBytes * this.#count, 'hex')
+    this.#digests.set(digest, digestBytes * this.#count)
     this.#places.set(name, this.#count++)
   }
 
@@ -28,10 +27,8 @@ export class PackedDigests {
     this.#places.delete(name)
   }
 
-  get(name: Name): string | undefined {
+  get(name: Name): Uint8Array | undefined {
     const place = this.#places.get(name)
-    return place === undefined
-      ? undefined
-      : this.#digests.toString('hex', digestBytes * place, digestBytes * (place + 1))
+    return place === undefined ? undefined : this.#digests.subarray(digestBytes * place, digestBytes * (place + 1))
   }
 }

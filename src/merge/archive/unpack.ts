@@ -62,8 +62,8 @@ export interface UnpackedArchive {
   readonly path: Name
   /** What the package says of itself. */
   readonly facts: PackageFacts
-  /** The sha256, in hexadecimal, of the payload that was unpacked under a name. */
-  digestOf(name: Name): string | undefined
+  /** The sha256 of the payload that was unpacked under a name. */
+  digestOf(name: Name): Uint8Array | undefined
   /** Whether the object that was unpacked under a name is known to have no extended attributes. */
   isPlain(name: Name): boolean
   /** What of its metadata could not be kept. */

@@ -137,7 +137,7 @@ export class Unpacker {
         },
       }),
     )
-    if (digest !== undefined) this.digests.set(name, digest)
+    if (digest !== undefined) this.digests.set(name, Buffer.from(digest, 'hex'))
   }
 
   #makersFor({ payload }: Member): Makers | undefined {
