@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { MergeOptions } from '../../src/merge/index.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import { itAsRoot } from '../support/asRoot.ts'
 import { crashAt, declining, failNth } from '../support/kernelDoubles.ts'
 import { mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -59,10 +60,11 @@ function withBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
 }
 
 const chain = ['var', 'var/lib', 'var/lib/rootmerge']
-const own = '755 0:0'
+const owner = `${process.getuid?.()}:${process.getgid?.()}`
+const own = `755 ${owner}`
 
 describe('the directories above the state that a merge has to make', () => {
-  it(
+  itAsRoot(
     'take the metadata of the first image that brings them, and of no other',
     withBench(async (bench) => {
       await bench.merge('before', 'f /usr/file "1"')
@@ -74,7 +76,7 @@ describe('the directories above the state that a merge has to make', () => {
     }),
   )
 
-  it(
+  itAsRoot(
     'take them in the very merge that made them, and follow their package from then on',
     withBench(async (bench) => {
       await bench.merge('p', 'd 0750 0:12 /var\nf /var/one "1"')
@@ -93,17 +95,17 @@ describe('the directories above the state that a merge has to make', () => {
       await bench.unmerge(['a', 'b'])
       assert.deepEqual(bench.names(), chain)
       await bench.merge('c', 'd 0711 /var\nf /var/three "3"')
-      assert.equal(bench.metadata('var'), '711 0:0')
+      assert.equal(bench.metadata('var'), `711 ${owner}`)
       await bench.merge('c', 'f /usr/three "3"') // its new version has no /var
       await bench.merge('d', 'd 0701 /var\nf /var/four "4"')
-      assert.equal(bench.metadata('var'), '701 0:0')
+      assert.equal(bench.metadata('var'), `701 ${owner}`)
       assert.deepEqual(bench.verify(), [])
       await bench.unmerge(['c', 'd'])
       assert.deepEqual(bench.names(), chain)
     }),
   )
 
-  it(
+  itAsRoot(
     "are the administrator's once he changed them",
     withBench(async (bench) => {
       await bench.merge('before', 'f /usr/file "1"')
@@ -113,7 +115,7 @@ describe('the directories above the state that a merge has to make', () => {
     }),
   )
 
-  it(
+  itAsRoot(
     "are the administrator's where he made them",
     withBench(async (bench) => {
       fs.mkdirSync(join(bench.root, 'var'))
@@ -138,7 +140,7 @@ describe('the directories above the state that a merge has to make', () => {
     }),
   )
 
-  it(
+  itAsRoot(
     'stay, moved away or not, where a package has them',
     withBench(async (bench) => {
       await bench.merge('a', 'f /usr/one "1"')
@@ -151,7 +153,7 @@ describe('the directories above the state that a merge has to make', () => {
     }),
   )
 
-  it('are remembered whenever a merge that makes them dies', async () => {
+  itAsRoot('are remembered whenever a merge that makes them dies', async () => {
     let calls = 0
     for (let n = 1, goesOn = true; goesOn; n++) {
       await withDirectory(async (directory) => {
