@@ -6,17 +6,21 @@ import {
   AT_REMOVEDIR,
   displayName,
   type Fd,
+  isSyscallError,
   type Kernel,
   LOCK_EX,
   LOCK_NB,
   type Name,
   O_NOFOLLOW,
   O_RDONLY,
+  SyscallError,
 } from '../../sys/index.ts'
 import { removeObject } from '../removal.ts'
 import { type Directory, Root } from '../root.ts'
 
 const prefix: Name = '.rootmerge-unpacked-'
+/** Trees that are tried, should somebody remove each before it is locked. */
+const mostAttempts = 16
 
 /** A directory that hidden trees are made in. */
 export interface Spool {
@@ -39,12 +43,10 @@ export class UnpackedTree {
   constructor(kernel: Kernel, spool: Spool) {
     this.#kernel = kernel
     this.#spool = spool
-    this.#name = `${prefix}${process.pid}-${process.hrtime.bigint().toString(36)}`
-    const parent = this.#parent()
-    kernel.mkdirat(parent.fd, this.#name, 0o700)
-    this.#fd = this.#open(parent)
+    const { name, fd } = makeLocked(kernel, this.#parent())
+    this.#name = name
+    this.#fd = fd
     try {
-      kernel.flock(this.#fd, LOCK_EX | LOCK_NB)
       withoutInheritance(kernel, this.#fd)
       this.givesNoXattrs = kernel.listXattrs(this.#fd).length === 0
       this.root = new Root(kernel, this.path)
@@ -70,17 +72,39 @@ export class UnpackedTree {
     quietly(() => this.#kernel.close(this.#fd))
   }
 
-  #open({ fd }: Directory): Fd {
-    try {
-      return this.#kernel.openat(fd, this.#name, O_RDONLY | O_NOFOLLOW)
-    } catch (error) {
-      quietly(() => this.#kernel.unlinkat(fd, this.#name, AT_REMOVEDIR))
-      throw error
-    }
-  }
-
   #parent(): Directory {
     return this.#spool.root.directory(this.#spool.name)
+  }
+}
+
+/**
+ * Makes a directory and locks it.
+ *
+ * Who looks for abandoned trees may meet one between the two, and take it for that: then the next one is tried.
+ */
+function makeLocked(kernel: Kernel, { fd: parent }: Directory): { readonly name: Name; readonly fd: Fd } {
+  for (let attempt = 1; ; attempt++) {
+    const name = `${prefix}${process.pid}-${process.hrtime.bigint().toString(36)}`
+    kernel.mkdirat(parent, name, 0o700)
+    try {
+      return { name, fd: lockNew(kernel, parent, name) }
+    } catch (error) {
+      quietly(() => kernel.unlinkat(parent, name, AT_REMOVEDIR))
+      if (attempt === mostAttempts || !isSyscallError(error, 'ENOENT', 'EAGAIN')) throw error
+    }
+  }
+}
+
+/** @throws {SyscallError} EAGAIN when somebody looks at it, ENOENT when he has removed it */
+function lockNew(kernel: Kernel, parent: Fd, name: Name): Fd {
+  const fd = kernel.openat(parent, name, O_RDONLY | O_NOFOLLOW)
+  try {
+    kernel.flock(fd, LOCK_EX | LOCK_NB)
+    if (kernel.statat(parent, name).ino === kernel.fstat(fd).ino) return fd
+    throw new SyscallError('ENOENT', 'statat', name)
+  } catch (error) {
+    quietly(() => kernel.close(fd))
+    throw error
   }
 }
 
