@@ -32,7 +32,8 @@ export interface Case {
   /** Prepares the root of each run. */
   readonly before: string
   readonly contenders: readonly Contender[]
-  readonly baseline: string
+  /** Several: whichever takes longest. */
+  readonly baseline: readonly string[]
   /** rootmerge's time, at most, as a multiple of the baseline's. */
   readonly goal: number
 }
@@ -70,12 +71,15 @@ export interface Setup {
   readonly hasDpkg: boolean
   /** Whether everything in it is a small regular file or a directory. */
   readonly isPlain: boolean
+  /** The one file that it has, if it is one: digesting that takes longer than copying it. */
+  readonly file: string | undefined
 }
 
 /** What a package manager is asked for. */
-export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
+export function casesOf({ goal, hasDpkg, isPlain, file }: Setup): readonly Case[] {
   const dpkgAdmin = 'mkdir -p "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/info"; touch "$root/var/lib/dpkg/status"'
   const unpack = hasDpkg ? [{ name: 'dpkg --unpack', line: dpkg('$deb'), before: dpkgAdmin }] : []
+  const digest = file === undefined ? [] : [{ name: 'sha256sum', line: `sha256sum "$image/${file}"` }]
   const bareWhere = (...given: Parameters<typeof bare>) => (isPlain ? [bare(...given)] : [])
   return [
     {
@@ -87,15 +91,15 @@ export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
         ...unpack,
         ...bareWhere('fresh', '$image'),
       ],
-      baseline: 'cp -a',
+      baseline: ['cp -a', ...digest.map(({ name }) => name)],
       goal,
     },
     {
       name: 'fresh, without digests',
       before: empty,
       contenders: [{ name: 'rootmerge', line: merge('$image', '--digest none') }, copiers[0] as Contender],
-      baseline: 'cp -a',
-      goal,
+      baseline: ['cp -a'],
+      goal: Math.min(goal, 1),
     },
     {
       name: 'fresh, on the disk',
@@ -103,8 +107,9 @@ export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
       contenders: [
         { name: 'rootmerge', line: durable('$image') },
         ...copiers.map(({ name, line }) => ({ name: `${name}, sync`, line: `${line} && sync -f "$root"` })),
+        ...digest,
       ],
-      baseline: 'cp -a, sync',
+      baseline: ['cp -a, sync', ...digest.map(({ name }) => name)],
       goal,
     },
     {
@@ -115,14 +120,14 @@ export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
         { name: 'rsync -a --checksum', line: 'rsync -a --checksum "$image/" "$root"' },
         ...bareWhere('again', '$image'),
       ],
-      baseline: 'rsync -a --checksum',
+      baseline: ['rsync -a --checksum'],
       goal: 0.5,
     },
     {
       name: 'upgrade, a tenth changed',
       before: installed,
       contenders: [{ name: 'rootmerge', line: merge('$next') }, ...upgraders],
-      baseline: 'rsync -a --checksum',
+      baseline: ['rsync -a --checksum'],
       goal: 1,
     },
     {
@@ -134,7 +139,7 @@ export function casesOf({ goal, hasDpkg, isPlain }: Setup): readonly Case[] {
         { name: 'mv', line: 'mv "$taken"/* "$root"', before: take },
         ...bareWhere('move', '$taken', take),
       ],
-      baseline: 'cp -a',
+      baseline: ['cp -a'],
       goal: 0.3,
     },
   ]

@@ -13,6 +13,8 @@ export interface ImageKind {
   readonly isManyFiles: boolean
   /** Whether it has nothing but small regular files and directories. */
   readonly isPlain: boolean
+  /** The one file that it has, if it is one. */
+  readonly file?: string
   /** Of a fresh merge, as a multiple of cp -a. */
   readonly goal: number
   /** Makes it; returns how many files it has. */
@@ -53,6 +55,7 @@ export function imageKinds({
       gibibytes: Math.ceil(3 * largeGib + 1),
       isManyFiles: false,
       isPlain: false,
+      file: 'opt/large',
       goal: 1.1,
       make: (image) => makeLarge(join(image, 'opt/large'), largeGib),
       change: () => {},
