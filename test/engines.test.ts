@@ -9,7 +9,7 @@ const sources = fileURLToPath(new URL('../../src', import.meta.url))
 
 /** The names that the sources ask for engines by: of callEngine, of merge's `call`, and of work that is shared. */
 function namesAskedFor(): Set<string> {
-  const asking = /\b(?:callEngine|call)(?:<[^(]*>)?\(\s*'(\w+)'|\bprepareThread\('(\w+)'\)|\bname: '(\w+)', cancel\b/g
+  const asking = /\b(?:callEngine|call)(?:<[^']*>)?\(\s*'(\w+)'|\bprepareThread\('(\w+)'\)|\bname: '(\w+)', cancel\b/g
   const texts = readdirSync(sources, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => readFileSync(join(sources, name), 'utf8'))
