@@ -1,6 +1,6 @@
 // How long a merge takes, beside cp -a, rsync -a, tar | tar and dpkg --unpack, with the goal of each case.
 //
-//   node build/bench/merge.js [--file-systems ext4,xfs,btrfs] [--images small,tree,large] [--rounds 3]
+//   node build/bench/merge.js [--file-systems ext4,xfs,btrfs] [--images small,tree,large] [--rounds N]
 //                             [--tree /usr/share] [--large-gib 4] [--linear 1000,10000,100000]
 //
 // As root. Each file system is made in memory (about 12 GiB of it for the large file), one at a time. All contenders run
@@ -21,13 +21,12 @@ const { values } = parseArgs({
   options: {
     'file-systems': { type: 'string', default: fileSystemKinds.join(',') },
     images: { type: 'string', default: 'small,tree,large' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string' },
     tree: { type: 'string', default: '/usr/share' },
     'large-gib': { type: 'string', default: '4' },
     linear: { type: 'string', default: '1000,10000,100000' },
   },
 })
-const rounds = Number(values.rounds)
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const clock = new Results('merge', 'How long does a merge take, beside the peers?', 's', 'less')
 const work = new Results('mergeWork', 'What does a merge use, a file?', 'a file', 'less')
@@ -64,7 +63,7 @@ async function measure(fileSystem: string, kind: ImageKind, directory: string): 
   )
   for (const each of cases) {
     print(`\n${kind.title}, ${fileSystem}: ${each.name}`)
-    tell(each, await compare(each, paths), { fileSystem, kind, files })
+    tell(each, await compare(each, paths, Number(values.rounds ?? kind.rounds)), { fileSystem, kind, files })
   }
   if (kind.isManyFiles) countCalls(paths, { fileSystem, kind, files })
 }
@@ -76,7 +75,7 @@ function pathsIn(directory: string) {
 
 type Paths = ReturnType<typeof pathsIn>
 
-async function compare({ before, contenders }: Case, paths: Paths): Promise<Map<string, Cost>> {
+async function compare({ before, contenders }: Case, paths: Paths, rounds: number): Promise<Map<string, Cost>> {
   const costs = new Map<string, Cost[]>(contenders.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {

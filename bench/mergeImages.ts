@@ -15,6 +15,8 @@ export interface ImageKind {
   readonly isPlain: boolean
   /** The one file that it has, if it is one. */
   readonly file?: string
+  /** How often everything is measured: the longer it takes, the less a moment's disturbance counts. */
+  readonly rounds: number
   /** Of a fresh merge, as a multiple of cp -a. */
   readonly goal: number
   /** Makes it; returns how many files it has. */
@@ -37,6 +39,7 @@ export function imageKinds({
       gibibytes: 3,
       isManyFiles: true,
       isPlain: true,
+      rounds: measured(3, 1),
       goal: 0.75,
       make: (image) => makeFiles(image, { files: measured(20_000, 200), directory: 100, bytes: 4096 }),
       change: changeTenth,
@@ -46,6 +49,7 @@ export function imageKinds({
       gibibytes: 6,
       isManyFiles: true,
       isPlain: false,
+      rounds: 1,
       goal: 0.75,
       make: (image) => copyTree(tree, image),
       change: changeTenth,
@@ -56,6 +60,7 @@ export function imageKinds({
       isManyFiles: false,
       isPlain: false,
       file: 'opt/large',
+      rounds: 1,
       goal: 1.1,
       make: (image) => makeLarge(join(image, 'opt/large'), largeGib),
       change: () => {},
