@@ -35,6 +35,8 @@ export interface RpmSpec {
     readonly size?: number
   }[]
   readonly trailer?: boolean
+  /** Members by their files' numbers, without header fields: how rpm packs files beyond four gibibytes. */
+  readonly stripped?: readonly { readonly number: number | string; readonly data?: string }[]
   readonly signature?: Readonly<Record<number, TagValue>>
   /** 1 is a source package. */
   readonly leadType?: number
@@ -83,6 +85,7 @@ function encode(value: TagValue): { type: number; count: number; bytes: Buffer; 
 }
 
 const plain = 0o100644
+const trailerName = 'TRAILER!!!'
 
 /** The header of a package, as its file has it, and the database that it is installed in. */
 export function rpmHeaderOf(spec: Pick<RpmSpec, 'files' | 'tags'>): Buffer {
@@ -121,19 +124,25 @@ export function rpmOf(spec: RpmSpec): Buffer {
   return Buffer.concat([lead, signature, Buffer.alloc((8 - (signature.length % 8)) % 8), header, cpioOf(spec)])
 }
 
-function cpioOf({ files, payload, trailer = true }: RpmSpec): Buffer {
+function cpioOf({ files, payload, trailer = true, stripped }: RpmSpec): Buffer {
+  const end = { path: trailerName, mode: 0 }
+  if (stripped !== undefined) return Buffer.concat([...stripped.flatMap(strippedMember), ...member(end)])
   const members =
     payload ?? files.map(({ path, mode = plain, target, data = '' }) => ({ path, mode, data: target ?? data }))
-  const all = [...members, ...(trailer ? [{ path: 'TRAILER!!!', mode: 0 }] : [])]
-  return Buffer.concat(
-    all.flatMap(({ path, mode = plain, data = '', ...given }) => {
-      const name = Buffer.from(`${path === 'TRAILER!!!' ? '' : '.'}${path}\0`, 'latin1')
-      const size = ('size' in given ? given.size : undefined) ?? data.length
-      const fields = [1, mode, 0, 0, 1, 1500000000, size, 0, 0, 0, 0, name.length, 0]
-      const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`)
-      return [padded(Buffer.concat([header, name])), padded(Buffer.from(data, 'latin1'))]
-    }),
-  )
+  return Buffer.concat([...members, ...(trailer ? [end] : [])].flatMap(member))
+}
+
+function member({ path, mode = plain, data = '', size }: NonNullable<RpmSpec['payload']>[number]): Buffer[] {
+  const name = Buffer.from(`${path === trailerName ? '' : '.'}${path}\0`, 'latin1')
+  const fields = [1, mode, 0, 0, 1, 1500000000, size ?? data.length, 0, 0, 0, 0, name.length, 0]
+  const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`)
+  return [padded(Buffer.concat([header, name])), padded(Buffer.from(data, 'latin1'))]
+}
+
+/** A number of eight digits, or any text in their place. */
+function strippedMember({ number, data = '' }: NonNullable<RpmSpec['stripped']>[number]): Buffer[] {
+  const digits = typeof number === 'string' ? number : number.toString(16).padStart(8, '0')
+  return [padded(Buffer.from(`07070X${digits}`)), padded(Buffer.from(data, 'latin1'))]
 }
 
 function padded(bytes: Buffer): Buffer {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { CorruptImageError, list, merge, UnsafeEntryError } from '../../../src/merge/index.ts'
+import { CorruptImageError, list, merge, UnsafeEntryError, verify } from '../../../src/merge/index.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { type RpmSpec, rpmOf } from '../../support/specRpm.ts'
 
@@ -26,6 +26,13 @@ function tryMerge(bytes: Buffer, check: (root: string, outcome: Error | undefine
 function withSignature(at: number, value: number): Buffer {
   const bytes = rpmOf({ files: [one] })
   bytes.writeUInt32BE(value, 96 + at)
+  return bytes
+}
+
+/** A package whose payload's first member has another magic number. */
+function withMagic(magic: string): Buffer {
+  const bytes = rpmOf({ files: [one] })
+  bytes.write(magic, bytes.indexOf('070701'), 'latin1')
   return bytes
 }
 
@@ -113,6 +120,27 @@ const hostile: readonly [what: string, bytes: () => Buffer, reason: RegExp][] = 
     () => rpmOf({ files: [one], payload: [{ path: `/${'x'.repeat(1_000_000)}`, data: '' }] }),
     /a name of 1000003 bytes/,
   ],
+  ['a member that begins otherwise', () => withMagic('0707\x1b7'), /no member of a cpio is here \('0707\?7'\)/],
+  [
+    'a field of a member that is no number',
+    () => rpmOf({ files: [one], stripped: [{ number: '-0000001' }] }),
+    /'-0000001' is no number of a cpio header/,
+  ],
+  [
+    'bytes for a terminal where a number is to be',
+    () => rpmOf({ files: [one], stripped: [{ number: '\x1b[2J\x07123' }] }),
+    /'\?\[2J\?123' is no number/,
+  ],
+  [
+    'a number of a file that there is not',
+    () => rpmOf({ files: [one], stripped: [{ number: 0, data: 'one' }, { number: 1 }] }),
+    /not in the header .*file 1/,
+  ],
+  [
+    'a number that comes twice',
+    () => rpmOf({ files: [one], stripped: [0, 0].map((number) => ({ number, data: 'one' })) }),
+    /comes twice/,
+  ],
   [
     'a file inside its own symlink',
     () => rpmOf({ files: [link, { path: '/usr/link/in', data: 'x' }] }),
@@ -141,6 +169,34 @@ describe('hostile rpm packages', function () {
         assert.ok(!fs.existsSync(join(root, 'usr')))
       },
     ))
+
+  it('a payload without names is made of what the header says of each number', () => {
+    const spec: RpmSpec = {
+      files: [
+        { path: '/usr/one', data: 'one', mode: 0o100755 },
+        { path: '/usr/link', mode: 0o120777, target: 'one' },
+        { path: '/usr/first', data: 'shared', inode: 9 },
+        { path: '/usr/last', data: 'shared', inode: 9 },
+        { path: '/usr/empty', data: '' },
+      ],
+      stripped: [
+        { number: 4 }, // in any order; the contents of links come with the last of them
+        { number: 0, data: 'one' },
+        { number: 1, data: 'one' },
+        { number: 2 },
+        { number: 3, data: 'shared' },
+      ],
+    }
+    return tryMerge(rpmOf(spec), async (root, outcome) => {
+      assert.equal(outcome, undefined)
+      const read = (name: string) => fs.readFileSync(join(root, 'usr', name), 'latin1')
+      assert.deepEqual(['one', 'last', 'empty'].map(read), ['one', 'shared', ''])
+      assert.equal(fs.statSync(join(root, 'usr/one')).mode & 0o7777, 0o755)
+      assert.equal(fs.readlinkSync(join(root, 'usr/link')), 'one')
+      assert.equal(fs.statSync(join(root, 'usr/first')).ino, fs.statSync(join(root, 'usr/last')).ino)
+      assert.deepEqual(await verify({ root }), [])
+    })
+  })
 
   for (const [what, bytes, reason] of hostile) {
     it(`${what}: is refused, and nothing is changed`, () =>
