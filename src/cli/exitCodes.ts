@@ -8,7 +8,7 @@ export const exitCodes = {
   /** Refused, or the answer is no (verify differs, owner finds none). */
   refused: 1,
   usage: 2,
-  /** A system call failed; nothing changed. */
+  /** A system call failed; nothing changed, unless it was output that could not be written. */
   system: 3,
   /** A transaction is pending: `rootmerge recover` goes on with it. */
   recoveryPending: 4,
@@ -19,7 +19,7 @@ export const exitCodeMeanings: readonly (readonly [codes: string, meaning: strin
   ['0', 'done; also an unmerge that kept edited files: it lists them'],
   ['1', 'refused, or the answer is no: verify found a difference, owner found nobody'],
   ['2', 'the command line is wrong'],
-  ['3', 'a system call failed; nothing was changed'],
+  ['3', 'a system call failed; nothing was changed, unless it was the output that could not be written'],
   ['4', 'a transaction is pending: run `rootmerge recover`'],
   ['130, 143, 129', 'interrupted by Ctrl-C, SIGTERM or SIGHUP; undone, nothing was changed'],
 ]

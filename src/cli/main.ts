@@ -8,10 +8,10 @@ import { commands, groups, makeProgram } from './commands.ts'
 import { debugFromEnvironment } from './debug.ts'
 import { exitCodeOf, exitCodes } from './exitCodes.ts'
 import { helpWidth, isColoured, title } from './help.ts'
-import { printError } from './output.ts'
+import { printError, say } from './output.ts'
 import { lookAtSignals } from './signals.ts'
 import { packageVersion } from './version.ts'
-import { complaints, write } from './write.ts'
+import { complaints, lostOutput, write } from './write.ts'
 
 /** Where commander writes, and what it would ask the streams about. */
 const commanderOutput: OutputConfiguration = {
@@ -65,7 +65,16 @@ async function main(): Promise<void> {
   }
 }
 
+/** A result that did not arrive is no success, though what was done is done. */
+function tellLostOutput(): void {
+  const error = lostOutput()
+  if (error === undefined) return
+  process.exitCode ||= exitCodes.system
+  say(`rootmerge: not all of its output could be written: ${error.message}`)
+}
+
 // Node 22.1 and newer: what was compiled once is loaded faster. The types are those of the oldest Node that it runs on.
 const { enableCompileCache } = module as { enableCompileCache?: () => unknown }
 enableCompileCache?.()
 await main()
+tellLostOutput()

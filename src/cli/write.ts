@@ -11,7 +11,18 @@ export const complaints = 2
 /** A thread that has to wait sleeps on it; nothing ever changes it. */
 const never = new Int32Array(new SharedArrayBuffer(4))
 
-/** Writes all of it. A reader that has seen enough (`rootmerge list | head`) is no failure: the rest is dropped. */
+let lost: Error | undefined
+
+/** Why something could not be written, if anything could not. */
+export function lostOutput(): Error | undefined {
+  return lost
+}
+
+/**
+ * Writes all of it. A reader that has seen enough (`rootmerge list | head`) is no failure: the rest is dropped. What cannot
+ * be written does not end what the command does, of which more depends than of its being told: the end of it asks
+ * `lostOutput`.
+ */
 export function write(text: string | Uint8Array, stream: number = output): void {
   let rest = typeof text === 'string' ? Buffer.from(text) : text
   while (rest.length > 0) {
@@ -20,8 +31,11 @@ export function write(text: string | Uint8Array, stream: number = output): void 
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EPIPE') return
-      if (code !== 'EAGAIN') throw error // the other end made the pipe one that does not wait
-      Atomics.wait(never, 0, 0, 1)
+      if (code !== 'EAGAIN') {
+        lost ??= error as Error
+        return
+      }
+      Atomics.wait(never, 0, 0, 1) // the other end made the pipe one that does not wait
     }
   }
 }
