@@ -28,6 +28,9 @@ describe('events (--json)', function () {
       fs.writeFileSync(contents, 'dir /etc\n')
       const runs: string[][] = [
         ['merge', image, '--package', 'p', '--root', root, '--dry-run'],
+        ['merge', image, '--package', 'p', '--root', root, '--keep-undo', '1'],
+        ['history', '--root', root],
+        ['undo', '--root', root],
         ['merge', image, '--package', 'p', '--root', root, '--changed', join(directory, 'changed')],
         ['list', '--root', root],
         ['list', 'p', '--root', root],
