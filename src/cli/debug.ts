@@ -1,7 +1,7 @@
 // ROOTMERGE_DEBUG: every fact that the library publishes, as lines on standard error; errors get their stack traces.
 
 import { inspect } from 'node:util'
-import { say } from './output.ts'
+import { isDebugging, say } from './output.ts'
 
 /** Listens to the library's diagnostics channels, where ROOTMERGE_DEBUG is set. */
 export async function debugFromEnvironment(): Promise<void> {
@@ -10,9 +10,4 @@ export async function debugFromEnvironment(): Promise<void> {
   for (const [kind, channel] of Object.entries(channels)) {
     channel.subscribe((fact) => say(`rootmerge:${kind} ${inspect(fact, { breakLength: Number.POSITIVE_INFINITY })}`))
   }
-}
-
-/** Whether ROOTMERGE_DEBUG is set to anything. */
-export function isDebugging(): boolean {
-  return (process.env.ROOTMERGE_DEBUG ?? '') !== ''
 }

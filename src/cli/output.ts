@@ -56,6 +56,11 @@ export function tellBy(other: (line: string) => void): () => void {
   }
 }
 
+/** Whether ROOTMERGE_DEBUG is set to anything. */
+export function isDebugging(): boolean {
+  return (process.env.ROOTMERGE_DEBUG ?? '') !== ''
+}
+
 /** How an error is printed. */
 export interface ErrorOutput {
   readonly json: boolean
@@ -74,7 +79,7 @@ export function printError(error: unknown, { json, exitCode, isOnRoot = false }:
   const lines = [...reassurance, ...(advice ? [advice] : [])]
   if (lines.length > 0) say(`  ${lines.join(' ')}`)
   for (const { name, reason } of known.leftOvers ?? []) say(`  left over ${name}: ${reason}`)
-  if (process.env.ROOTMERGE_DEBUG && error instanceof Error) say(error.stack ?? '')
+  if (isDebugging() && error instanceof Error) say(error.stack ?? '')
 }
 
 /** What an error knows, as its own members say it: code, errno, syscall, path, hint, the names concerned. */

@@ -16,9 +16,17 @@ export interface Outcome {
 
 /** Runs the command; arguments may be bytes. */
 export function run(...args: (string | Buffer)[]): Outcome {
+  return runWith({}, ...args)
+}
+
+/** Runs the command with variables beside the process's own. */
+export function runWith(env: NodeJS.ProcessEnv, ...args: (string | Buffer)[]): Outcome {
   const script = args.map((arg) => `'${Buffer.from(arg as string).toString('latin1')}'`).join(' ')
   const line = Buffer.from(`exec '${process.execPath}' '${command}' ${script}`, 'latin1')
-  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-s'], { input: line })
+  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-s'], {
+    input: line,
+    env: { ...process.env, ...env },
+  })
   return { status, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') }
 }
 
