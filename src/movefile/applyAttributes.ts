@@ -137,7 +137,7 @@ function setMode({ kernel, target, attributes, lost }: Application, mode: number
   const setId = attributes.mode & 0o6000
   lost.attempt('mode', () => {
     if (isOpened(type)) kernel.fchmod(fd, mode)
-    else kernel.chmodat(fd, '', mode)
+    else kernel.fchmodat2(fd, mode)
     if (setId !== 0 && (kernel.fstat(fd).mode & setId) !== setId) throw new SyscallError('EPERM', 'fchmod')
   })
 }

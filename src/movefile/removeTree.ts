@@ -40,7 +40,7 @@ function removeMembers(kernel: Kernel, directory: Fd): void {
 function openOwnDirectory(kernel: Kernel, { directory, name }: Place): Fd {
   const handle = kernel.openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW)
   return withDescriptor(kernel, handle, () => {
-    if ((kernel.fstat(handle).mode & 0o700) !== 0o700) kernel.chmodat(handle, '', 0o700)
+    if ((kernel.fstat(handle).mode & 0o700) !== 0o700) kernel.fchmodat2(handle, 0o700)
     return kernel.openat(handle, '.', O_RDONLY | O_DIRECTORY)
   })
 }

@@ -72,10 +72,9 @@ export abstract class RootmergeError extends Error {
 export class UnsupportedPlatformError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_UNSUPPORTED_PLATFORM'
 
-  constructor(platform: string, architecture: string, cause?: unknown) {
+  constructor(platform: string, architecture: string) {
     super(`rootmerge runs on Linux on x64 and arm64, not on ${platform} on ${architecture}`, {
       hint: 'On other systems run it in a Linux container or virtual machine.',
-      cause,
     })
   }
 }

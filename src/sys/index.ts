@@ -22,7 +22,6 @@ export type {
   Kernel,
   Name,
   PollRequest,
-  ProjectAttributes,
   Stat,
 } from './kernel.ts'
 export { linuxKernel, openKernel, openPath, tryOpenat } from './linux.ts'

@@ -68,12 +68,6 @@ export interface FileSystemStat {
   readonly flags: number
 }
 
-/** FS_IOC_FSGETXATTR: inode flags beyond FS_IOC_GETFLAGS, and the project id. */
-export interface ProjectAttributes {
-  readonly flags: number
-  readonly projectId: number
-}
-
 /** A descriptor to wait for, and the poll(2) events asked of it. */
 export interface PollRequest {
   readonly fd: Fd
@@ -134,11 +128,8 @@ export interface Kernel {
   chownat(directory: Fd, path: Name, uid: number, gid: number): void
   fchown(fd: Fd, uid: number, gid: number): void
   fchmod(fd: Fd, mode: number): void
-  /**
-   * fchmodat(2): follows symlinks, so only for names that are known not to be one.
-   * An empty path means the descriptor (O_PATH too).
-   */
-  chmodat(directory: Fd, path: Name, mode: number): void
+  /** fchmodat2(2) on a descriptor, O_PATH too; before Linux 6.6 the same through /proc. */
+  fchmodat2(fd: Fd, mode: number): void
   /** utimensat(2) on a descriptor. */
   futimens(fd: Fd, atimeNs: bigint, mtimeNs: bigint): void
   /** utimensat(2) without following; an empty path means the descriptor (O_PATH too). */
@@ -153,10 +144,6 @@ export interface Kernel {
   /** FS_IOC_GETFLAGS: FS_*_FL bits. */
   getInodeFlags(fd: Fd): number
   setInodeFlags(fd: Fd, flags: number): void
-  /** FS_IOC_FSGETXATTR. */
-  getProject(fd: Fd): ProjectAttributes
-  /** FS_IOC_FSSETXATTR. */
-  setProject(fd: Fd, attributes: ProjectAttributes): void
 
   // Contents
 

@@ -1,4 +1,4 @@
-// Owner, mode, times, inode flags, project ids.
+// Owner, mode, times, inode flags.
 
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from './constants.ts'
 import { type Door, fdOf } from './door.ts'
@@ -7,13 +7,11 @@ import type { Fd, Kernel } from './kernel.ts'
 // ioctl requests of linux/fs.h; asm-generic encoding, the same on x64 and arm64.
 const FS_IOC_GETFLAGS = 0x80086601
 const FS_IOC_SETFLAGS = 0x40086602
-const FS_IOC_FSGETXATTR = 0x801c581f
-const FS_IOC_FSSETXATTR = 0x401c5820
 
 /** Calls that set owner, mode and times. */
 export function metadataCalls(
   door: Door,
-): Pick<Kernel, 'chownat' | 'fchown' | 'fchmod' | 'chmodat' | 'futimens' | 'utimensat'> {
+): Pick<Kernel, 'chownat' | 'fchown' | 'fchmod' | 'fchmodat2' | 'futimens' | 'utimensat'> {
   const { calls, invoke3, invoke4, invoke5, address, struct64 } = door
   const putTimes = (atimeNs: bigint, mtimeNs: bigint) => {
     putTime(struct64, 0, atimeNs)
@@ -33,11 +31,7 @@ export function metadataCalls(
     fchmod(fd, mode) {
       if (invoke3(calls.fchmod, fdOf(fd), mode, 0) < 0) throw door.failure('fchmod', fd)
     },
-    chmodat(directory, path, mode) {
-      if (path === '') return chmodDescriptor(door, directory, mode)
-      if (invoke3(calls.fchmodat, fdOf(directory), door.path(path), mode) < 0)
-        throw door.failure('fchmodat', directory, path)
-    },
+    fchmodat2: (fd, mode) => chmodDescriptor(door, fd, mode),
     futimens(fd, atimeNs, mtimeNs) {
       const times = putTimes(atimeNs, mtimeNs)
       if (invoke4(calls.utimensat, fdOf(fd), 0, times, 0) < 0) throw door.failure('utimensat', fd)
@@ -70,10 +64,8 @@ function putTime(longs: BigInt64Array, index: number, timeNs: bigint): void {
   longs[index + 1] = nanoseconds
 }
 
-/** Calls for inode flags and project ids. */
-export function inodeFlagCalls(
-  door: Door,
-): Pick<Kernel, 'getInodeFlags' | 'setInodeFlags' | 'getProject' | 'setProject'> {
+/** Calls for inode flags. */
+export function inodeFlagCalls(door: Door): Pick<Kernel, 'getInodeFlags' | 'setInodeFlags'> {
   const { calls, invoke3, address, struct32 } = door
   const ioctl = (fd: Fd, request: number) => {
     if (invoke3(calls.ioctl, fdOf(fd), request, address.struct) < 0) throw door.failure('ioctl', fd)
@@ -87,17 +79,6 @@ export function inodeFlagCalls(
     setInodeFlags(fd, flags) {
       struct32[0] = flags
       ioctl(fd, FS_IOC_SETFLAGS)
-    },
-    // struct fsxattr: xflags, extsize, nextents, projid, cowextsize, 8 bytes of padding.
-    getProject(fd) {
-      ioctl(fd, FS_IOC_FSGETXATTR)
-      return { flags: struct32[0] as number, projectId: struct32[3] as number }
-    },
-    setProject(fd, attributes) {
-      ioctl(fd, FS_IOC_FSGETXATTR)
-      struct32[0] = attributes.flags
-      struct32[3] = attributes.projectId
-      ioctl(fd, FS_IOC_FSSETXATTR)
     },
   }
 }

@@ -70,11 +70,9 @@ class InodeStat implements Stat {
     this.#start = start
   }
 
-  /** Whether a stat is one of these; then its words are copied. */
-  static pack(stat: Stat, words: Uint32Array, start: number): boolean {
-    if (!(#words in stat)) return false
+  static pack(stat: Stat, words: Uint32Array, start: number): void {
+    if (!(#words in stat)) throw new TypeError('a stat that is not as the kernel wrote it cannot be packed')
     for (let index = 0; index < at.words; index++) words[start + index] = stat.#word(index)
-    return true
   }
 
   #word(index: number): number {
@@ -160,48 +158,14 @@ class InodeStat implements Stat {
 /** 32-bit words that a packed stat takes. */
 export const statWords: number = at.words
 
-/** Puts a stat into memory that threads share. */
+/** Puts a stat, as the kernel wrote it, into memory that threads share. */
 export function packStat(stat: Stat, words: Uint32Array, start: number): void {
-  if (!InodeStat.pack(stat, words, start)) packParts(stat, words, start)
+  InodeStat.pack(stat, words, start)
 }
 
 /** A packed stat, read where it is: valid as long as that memory is not written again. */
 export function unpackStat(words: Uint32Array, start: number): Stat {
   return new InodeStat(words, start)
-}
-
-/** Any stat, part by part. */
-function packParts(stat: Stat, words: Uint32Array, start: number): void {
-  const put = (index: number, value: number) => {
-    words[start + index] = value
-  }
-  const putLong = (index: number, value: bigint) => {
-    put(index, Number(BigInt.asUintN(32, value)))
-    put(index + 1, Number(BigInt.asUintN(32, value >> 32n)))
-  }
-  const putTime = (index: number, timeNs: bigint) => {
-    const nanoseconds = ((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-    putLong(index, (timeNs - nanoseconds) / 1_000_000_000n)
-    put(index + 2, Number(nanoseconds))
-  }
-  put(at.mask, stat.btimeNs === undefined ? statxMask & ~STATX_BTIME : statxMask)
-  put(at.blockSize, stat.blockSize)
-  put(at.attributes, stat.attributes)
-  put(at.nlink, stat.nlink)
-  put(at.uid, stat.uid)
-  put(at.gid, stat.gid)
-  put(at.mode, fileTypeBits(stat.type) | stat.mode)
-  putLong(at.ino, stat.ino)
-  putLong(at.size, BigInt(stat.size))
-  putLong(at.blocks, BigInt(stat.blocks))
-  putTime(at.accessed, stat.atimeNs)
-  putTime(at.born, stat.btimeNs ?? 0n)
-  putTime(at.changed, stat.ctimeNs)
-  putTime(at.modified, stat.mtimeNs)
-  put(at.rdev, stat.rdev.major)
-  put(at.rdev + 1, stat.rdev.minor)
-  put(at.dev, Math.floor(stat.dev / 2 ** 32))
-  put(at.dev + 1, stat.dev % 2 ** 32)
 }
 
 /** Memory for stats to come. */

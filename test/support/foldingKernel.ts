@@ -21,7 +21,6 @@ const directoryArguments: Readonly<Record<string, readonly number[]>> = {
   symlinkat: [1],
   mknodat: [0],
   chownat: [0],
-  chmodat: [0],
   utimensat: [0],
 }
 

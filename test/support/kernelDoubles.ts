@@ -61,7 +61,7 @@ export function crashAt(kernel: Kernel, n: number, counts: Counts = everyCall): 
 const leavesAsIs: ReadonlySet<Call> = new Set<Call>([
   ...(['close', 'pipe', 'getStatusFlags', 'poll', 'read', 'pread', 'lseek', 'flock'] as const),
   ...(['fstat', 'statat', 'findat', 'accessat', 'fstatfs', 'readDirectory', 'readlinkat', 'handleAt'] as const),
-  ...(['listXattrs', 'listXattrsAt', 'getXattr', 'getInodeFlags', 'getProject', 'blockDeviceSize'] as const),
+  ...(['listXattrs', 'listXattrsAt', 'getXattr', 'getInodeFlags', 'blockDeviceSize'] as const),
   ...(['fsync', 'fdatasync', 'syncfs'] as const),
 ])
 

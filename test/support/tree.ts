@@ -161,7 +161,7 @@ function setAttributes(kernel: Kernel, line: Line, path: Name): void {
   if (line.owner !== undefined) kernel.chownat(fd, '', line.owner.uid, line.owner.gid)
   for (const word of line.rest) setNamedAttribute(kernel, fd, word)
   const mode = line.mode ?? defaultMode[line.letter]
-  if (mode !== undefined) kernel.chmodat(fd, '', mode)
+  if (mode !== undefined) kernel.fchmodat2(fd, mode)
   for (const word of line.rest) setByTool(word, path)
   kernel.utimensat(fd, '', line.mtimeNs - 5_000_000_000n, line.mtimeNs)
   kernel.close(fd)

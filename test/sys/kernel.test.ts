@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { openDoor } from '../../src/sys/door.ts'
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -18,6 +19,7 @@ import {
   O_WRONLY,
   openKernel,
   POLLIN,
+  packStat,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
   RESOLVE_IN_ROOT,
@@ -25,9 +27,13 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
   SyscallError,
+  statWith,
+  statWords,
+  unpackStat,
   W_OK,
   X_OK,
 } from '../../src/sys/index.ts'
+import { metadataCalls } from '../../src/sys/metadataCalls.ts'
 import { interrupting } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 
@@ -112,7 +118,7 @@ for (const [title, open] of Object.entries(kernels)) {
         const path = join(directory, 'file')
         fs.writeFileSync(path, '')
         const fd = kernel.openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW)
-        kernel.chmodat(fd, '', 0o640)
+        kernel.fchmodat2(fd, 0o640)
         kernel.close(fd)
         assert.equal(fs.lstatSync(path).mode & 0o7777, 0o640)
       }))
@@ -291,6 +297,66 @@ for (const [title, open] of Object.entries(kernels)) {
     })
   })
 }
+
+describe('fchmodat2() where the kernel has no such call (before Linux 6.6)', () => {
+  const door = openDoor()
+  const unknownCall = 9999
+  const older = metadataCalls({ ...door, calls: { ...door.calls, fchmodat2: unknownCall } })
+
+  it('sets the mode through /proc', () =>
+    withDirectory((directory) => {
+      const kernel = linuxKernel()
+      fs.writeFileSync(join(directory, 'file'), '')
+      const fd = kernel.openat(AT_FDCWD, join(directory, 'file'), O_PATH | O_NOFOLLOW)
+      older.fchmodat2(fd, 0o4640)
+      assert.equal(kernel.fstat(fd).mode, 0o4640)
+      kernel.close(fd)
+    }))
+
+  it('never changes what a symlink points to', () =>
+    withDirectory((directory) => {
+      const kernel = linuxKernel()
+      fs.writeFileSync(join(directory, 'file'), '', { mode: 0o600 })
+      fs.symlinkSync('file', join(directory, 'link'))
+      const fd = kernel.openat(AT_FDCWD, join(directory, 'link'), O_PATH | O_NOFOLLOW)
+      for (const { fchmodat2 } of [kernel, older]) assert.throws(() => fchmodat2(fd, 0o666), { code: 'EOPNOTSUPP' })
+      assert.equal(fs.statSync(join(directory, 'file')).mode & 0o7777, 0o600)
+      kernel.close(fd)
+    }))
+
+  it('says why it could not, either way', () => {
+    assert.throws(() => linuxKernel().fchmodat2(999_999, 0o600), { code: 'EBADF', syscall: 'fchmodat2' })
+    assert.throws(() => older.fchmodat2(999_999, 0o600), { code: 'ENOENT', syscall: 'fchmodat' })
+  })
+})
+
+describe('packStat()', () => {
+  it('puts all that the kernel said of an object where another thread reads it', () =>
+    withDirectory((directory) => {
+      const kernel = linuxKernel()
+      fs.writeFileSync(join(directory, 'file'), 'twelve bytes')
+      fs.utimesSync(join(directory, 'file'), -1.5, 2 ** 33)
+      for (const path of [join(directory, 'file'), directory, '/dev/null']) {
+        const stat = kernel.statat(AT_FDCWD, path)
+        const words = new Uint32Array(new SharedArrayBuffer(3 * 4 * statWords))
+        packStat(stat, words, statWords)
+        assert.deepEqual(statWith(unpackStat(words, statWords), {}), statWith(stat, {}))
+        assert.ok(
+          words.subarray(0, statWords).every((word) => word === 0),
+          'wrote before its place',
+        )
+        assert.ok(
+          words.subarray(2 * statWords).every((word) => word === 0),
+          'wrote behind its place',
+        )
+      }
+    }))
+
+  it('refuses one that was made up', () => {
+    const changed = statWith(linuxKernel().statat(AT_FDCWD, '/'), { size: 1 })
+    assert.throws(() => packStat(changed, new Uint32Array(statWords), 0), TypeError)
+  })
+})
 
 describe('retryInterrupted()', () => {
   it('makes interrupted calls again and counts them', () => {
