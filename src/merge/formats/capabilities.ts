@@ -79,9 +79,12 @@ export function capabilityBytes(text: string): Buffer | undefined {
   return bytes
 }
 
-/** `names` then one or more of `=flags`, `+flags`, `-flags`; false for what is not that. */
+/**
+ * `names` and `=flags`, `+flags` or `-flags`, then more of the latter two; or `=flags` alone, for all. False for what is not
+ * that, as libcap reads it.
+ */
 function applyClause(sets: Sets, clause: string): boolean {
-  const match = /^([a-z0-9_,]*)((?:[=+-][eip]*)+)$/.exec(clause)
+  const match = /^(?=[a-z0-9_,]|=[eip]*$)([a-z0-9_,]*)([=+-][eip]*(?:[+-][eip]*)*)$/.exec(clause)
   const mask = match === null ? undefined : maskOf(match[1] ?? '')
   if (mask === undefined) return false
   for (const [, operator, flags = ''] of match?.[2]?.matchAll(/([=+-])([eip]*)/g) ?? []) {
