@@ -2,10 +2,11 @@
 
 import { createHash } from 'node:crypto'
 
-/** A value of a header: numbers (of 16 or 32 bits), strings, or one string. */
+/** A value of a header: numbers (of 16, 32 or 64 bits), strings, or one string. */
 export type TagValue =
   | { readonly int16: readonly number[] }
   | { readonly int32: readonly number[] }
+  | { readonly int64: readonly number[] }
   | readonly string[]
   | string
 
@@ -75,6 +76,11 @@ function encode(value: TagValue): { type: number; count: number; bytes: Buffer; 
     const bytes = Buffer.alloc(4 * value.int32.length)
     for (const [at, number] of value.int32.entries()) bytes.writeUInt32BE(number, 4 * at)
     return { type: 4, count: value.int32.length, bytes, align: 4 }
+  }
+  if ('int64' in value) {
+    const bytes = Buffer.alloc(8 * value.int64.length)
+    for (const [at, number] of value.int64.entries()) bytes.writeBigUInt64BE(BigInt(number), 8 * at)
+    return { type: 5, count: value.int64.length, bytes, align: 8 }
   }
   return {
     type: 8,

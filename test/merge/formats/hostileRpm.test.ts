@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { CorruptImageError, list, merge, UnsafeEntryError, verify } from '../../../src/merge/index.ts'
+import { needRoot } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { type RpmSpec, rpmOf } from '../../support/specRpm.ts'
 
@@ -179,6 +180,7 @@ describe('hostile rpm packages', function () {
         { path: '/usr/last', data: 'shared', inode: 9 },
         { path: '/usr/empty', data: '' },
       ],
+      tags: { 1028: undefined, 5008: { int64: [3, 0, 6, 6, 0] } }, // sizes as such packages have them
       stripped: [
         { number: 4 }, // in any order; the contents of links come with the last of them
         { number: 0, data: 'one' },
@@ -195,6 +197,20 @@ describe('hostile rpm packages', function () {
       assert.equal(fs.readlinkSync(join(root, 'usr/link')), 'one')
       assert.equal(fs.statSync(join(root, 'usr/first')).ino, fs.statSync(join(root, 'usr/last')).ino)
       assert.deepEqual(await verify({ root }), [])
+    })
+  })
+
+  it('a device has both its numbers', function () {
+    needRoot(this)
+    const files = [
+      { path: '/dev/block', mode: 0o060600 },
+      { path: '/dev/character', mode: 0o020644 },
+    ]
+    return tryMerge(rpmOf({ files, tags: { 1033: { int16: [0x0801, 0x0103] } } }), async (root, outcome) => {
+      assert.equal(outcome, undefined)
+      const [block, character] = ['dev/block', 'dev/character'].map((name) => fs.lstatSync(join(root, name)))
+      assert.deepEqual([block?.isBlockDevice(), block?.rdev], [true, 0x801])
+      assert.deepEqual([character?.isCharacterDevice(), character?.rdev], [true, 0x103])
     })
   })
 
