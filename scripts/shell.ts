@@ -8,6 +8,17 @@ import { fileURLToPath } from 'node:url'
 
 const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
+const toRemove = new Set<string>()
+
+/** One listener for all: Node warns of more than ten. */
+function removeAtExit(folder: string): void {
+  if (toRemove.size === 0)
+    process.on('exit', () => {
+      for (const each of toRemove) rmSync(each, { recursive: true, force: true })
+    })
+  toRemove.add(folder)
+}
+
 /** See the head of this file. */
 export class Shell {
   readonly #folder: string
@@ -20,7 +31,7 @@ export class Shell {
     writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${command}' "$@"\n`)
     chmodSync(program, 0o755)
     chmodSync(this.#programs, 0o755)
-    process.on('exit', () => rmSync(this.#programs, { recursive: true, force: true }))
+    removeAtExit(this.#programs)
   }
 
   /** The lines that a command prints, to both of its outputs. */
