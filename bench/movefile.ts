@@ -2,7 +2,7 @@
 //
 //   node build/bench/movefile.js [SOURCE TARGET]
 //
-// SOURCE and TARGET are directories on two file systems (by default one on tmpfs and one on the temporary files').
+// SOURCE and TARGET are directories on two file systems; by default tmpfs, and an ext4 of its own in memory.
 
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Mover, moveFiles } from '../src/movefile/index.ts'
 import { type Kernel, O_DIRECTORY, O_RDONLY, openKernel, openPath, retryInterrupted } from '../src/sys/index.ts'
+import { onFileSystem } from './loopFileSystem.ts'
 import { measured, Results } from './results.ts'
 
 const files = measured(5000, 50)
@@ -28,7 +29,7 @@ interface Peer {
   run(source: string, target: string): Promise<Cost> | Cost
 }
 
-const [sourceParent = '/dev/shm', targetParent = tmpdir()] = process.argv.slice(2)
+const [sourceParent = '/dev/shm', targetParent] = process.argv.slice(2)
 const kernel = retryInterrupted(await openKernel())
 const program = join(fs.mkdtempSync(join(tmpdir(), 'rootmerge-movefile-bench-')), 'movefile')
 const source = fs.existsSync('bench/movefileYardstick.c')
@@ -56,17 +57,22 @@ const isOurs = new Set(['Mover.move', 'moveFiles', 'Mover.move of the tree'])
 const results = new Results('movefile', 'What does it cost to move a file of 4 KiB?', 'µs/file', 'less')
 results.version('mv', ['mv', '--version'])
 const print = (line: string) => process.stdout.write(`${line}\n`)
-for (const [title, from, to] of [
-  ['across file systems', sourceParent, targetParent],
-  ['on one file system', targetParent, targetParent],
-] as const) {
-  for (const xattrs of [false, true]) {
-    print(`\n${files} files of 4 KiB, ${title}, ${xattrs ? 'one attribute each' : 'no attributes'}`)
-    await compare(`${title}, ${xattrs ? 'one attribute each' : 'no attributes'}`, from, to, xattrs)
+if (targetParent === undefined) await onFileSystem('ext4', 2, measure)
+else await measure(targetParent)
+results.write()
+
+async function measure(targetParent: string): Promise<void> {
+  for (const [title, from] of [
+    ['across file systems', sourceParent],
+    ['on one file system', targetParent],
+  ] as const) {
+    for (const xattrs of [false, true]) {
+      const name = `${title}, ${xattrs ? 'one attribute each' : 'no attributes'}`
+      print(`\n${files} files of 4 KiB, ${name}`)
+      await compare(name, from, targetParent, xattrs)
+    }
   }
 }
-
-results.write()
 
 /** Rounds in turn, so that a busy moment falls on all. Of the clock the median, of the CPU the least. */
 async function compare(title: string, from: string, to: string, xattrs: boolean): Promise<void> {
