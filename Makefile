@@ -15,7 +15,7 @@ build: node_modules/.installed ## compile the library, the command and the tests
 	@npx --no-install tsc -p tsconfig.json
 	@npx --no-install tsc -p tsconfig.test.json
 	@node build/scripts/bundle.js
-	@chmod +x dist/cli/main.js build/src/cli/main.js 2>/dev/null || true
+	@chmod +x dist/cli/main.cjs build/src/cli/main.js 2>/dev/null || true
 
 demo: build      ## install, upgrade, verify and remove real packages in a scratch root
 	@node build/scripts/demo.js

@@ -3,4 +3,4 @@
 import { fileURLToPath } from 'node:url'
 
 /** Its main file, for `node`. */
-export const command: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const command: string = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))

@@ -119,7 +119,7 @@ function tryOn(major: string, tarball: string): void {
     return stdout
   }
   run(node, npmScript(), 'install', '--no-audit', '--no-fund', tarball)
-  const rootmerge = (...args: string[]) => run(node, 'node_modules/rootmerge/dist/cli/main.js', ...args)
+  const rootmerge = (...args: string[]) => run(node, 'node_modules/rootmerge/dist/cli/main.cjs', ...args)
   assert.match(rootmerge('--help'), /^Usage: rootmerge/)
   tryCommands(rootmerge)
   writeFileSync(join(place, 'program.js'), program)

@@ -1,8 +1,8 @@
 // What a command's help says beside its options: examples and notes. The manual pages and docs/commands.md take the same.
 
-import { isatty } from 'node:tty'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
+import { isTerminal } from './terminal.ts'
 import { output } from './write.ts'
 
 /** One thing that a person wants to do, and what to type for it. */
@@ -51,10 +51,10 @@ export function title(text: string): string {
 
 /** Whether what goes to standard output may have colours at all: the stream, which knows exactly, takes 3 ms to make. */
 export function isColoured(): boolean {
-  return isatty(output) || process.env.FORCE_COLOR !== undefined
+  return isTerminal(output) || process.env.FORCE_COLOR !== undefined
 }
 
 /** How wide help is written. */
 export function helpWidth(): number {
-  return (isatty(output) ? process.stdout.columns : undefined) ?? 80
+  return (isTerminal(output) ? process.stdout.columns : undefined) ?? 80
 }

@@ -76,5 +76,15 @@ function tellLostOutput(): void {
 // Node 22.1 and newer: what was compiled once is loaded faster. The types are those of the oldest Node that it runs on.
 const { enableCompileCache } = module as { enableCompileCache?: () => unknown }
 enableCompileCache?.()
-await main()
-tellLostOutput()
+
+// The command is published as CommonJS (see scripts/bundle.ts), where nothing can be awaited out here. What a top-level await
+// would do beside that is done by hand: a command that waits for what never comes has failed, by Node's own code for it.
+const unsettled = 13
+const failUnsettled = (): void => {
+  process.exitCode ||= unsettled
+}
+process.once('exit', failUnsettled)
+void main().then(() => {
+  process.off('exit', failUnsettled)
+  tellLostOutput()
+})

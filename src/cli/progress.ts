@@ -1,10 +1,10 @@
 // How far an operation is: a line that is drawn again on a terminal, plain lines elsewhere, events with --json.
 
-import { isatty } from 'node:tty'
 import type { MergeProgress } from '../merge/index.ts'
 import { counted, formatBytes, formatCount, formatWholeSeconds } from './measures.ts'
 import { type OutputOptions, printEvent, say, tellBy } from './output.ts'
 import { Pace } from './pace.ts'
+import { isTerminal } from './terminal.ts'
 import { complaints } from './write.ts'
 
 /** What is shown, whatever the operation: phases by their names, counters that start anew with each. */
@@ -30,7 +30,7 @@ export async function makeProgressView(flags: OutputOptions): Promise<ProgressVi
     ? eventView()
     : flags.quiet
       ? silentView()
-      : isatty(complaints)
+      : isTerminal(complaints)
         ? await liveView()
         : plainView(flags)
   return {

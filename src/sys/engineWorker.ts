@@ -1,11 +1,10 @@
 // Starts the threads that engines run in.
 
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-
-/** The module that serves the table of all engines: it stands above the layers, since it knows them all. */
-export const engineWorker: URL = new URL(`../engineWorker.${extension}`, import.meta.url)
+/** The module that serves the table of all engines: it stands above the layers, since it knows them all. Source or bundle, as this is. */
+export const engineWorker: URL = new URL(`../engineWorker${extname(import.meta.url)}`, import.meta.url)
 
 /** What a thread is started with. */
 export interface WorkerStart {

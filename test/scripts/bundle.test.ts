@@ -16,7 +16,7 @@ const entryPoints = Object.entries(exports).flatMap(([name, { default: file }]) 
 )
 
 function run(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(published, 'cli/main.js'), ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(published, 'cli/main.cjs'), ...args], {
     encoding: 'utf8',
   })
   assert.equal(status, 0, `${args.join(' ')}: ${stdout}${stderr}`)
@@ -59,5 +59,27 @@ describe('the published modules', function () {
       assert.equal(fs.readFileSync(join(root, '1199'), 'utf8'), '1199')
       run('move', join(image, '7'), join(directory, 'seven'))
       assert.equal(fs.readFileSync(join(directory, 'seven'), 'utf8'), '7')
+    }))
+
+  it('fail with 13, as Node does, when a command waits for what never comes', () =>
+    withDirectory((directory) => {
+      const preload = join(directory, 'preload.cjs')
+      fs.writeFileSync(
+        preload,
+        `const Module = require('node:module')
+         const { _load: load } = Module
+         const never = { listCommand: () => new Promise(() => {}) }
+         Module._load = (name, ...rest) => (name.endsWith('listCommand.cjs') ? never : load(name, ...rest))`,
+      )
+      const main = join(published, 'cli/main.cjs')
+      assert.equal(spawnSync(process.execPath, ['--require', preload, main, 'list', '--help']).status, 13)
+      assert.equal(spawnSync(process.execPath, ['--require', preload, main, 'verify', '--help']).status, 0)
+    }))
+
+  it('run the main program once through a link, as npm makes one', () =>
+    withDirectory((directory) => {
+      const link = join(directory, 'rootmerge')
+      fs.symlinkSync(join(published, 'cli/main.cjs'), link)
+      assert.equal(spawnSync(process.execPath, [link, '--version'], { encoding: 'utf8' }).stdout, run('--version'))
     }))
 })
