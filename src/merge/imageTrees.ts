@@ -128,6 +128,7 @@ function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOri
     return {
       mode: 'consume',
       digestOf: (name) => unpacked.digestOf(name),
+      statOf: (name) => unpacked.statOf(name),
       isPlain: (name) => unpacked.isPlain(name),
       configFiles: new Set(configFiles),
       ...(whiteouts && { isHidden: (entry) => above.hide(entry) }),

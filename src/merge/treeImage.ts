@@ -55,6 +55,8 @@ export interface TreeOrigin {
   readonly mode?: ImageMode
   /** sha256 of a file's payload where it is known already, so that it is not read once more. */
   readonly digestOf?: (name: Name) => Uint8Array | undefined
+  /** What a regular file is that has one name, where that is known already and nobody else could reach it since. */
+  readonly statOf?: (name: Name) => Stat | undefined
   /** Whether an object is known to have no extended attributes, so that it need not be opened to see. */
   readonly isPlain?: (name: Name) => boolean
   /** Names of files that the package itself calls configuration. */
@@ -78,6 +80,7 @@ export class TreeImage {
   readonly #mask: InstallMask | undefined
   readonly #leftOut = new Set<Name>()
   readonly #isHidden: TreeOrigin['isHidden']
+  readonly #statOf: TreeOrigin['statOf']
   /** Names by inode, of objects that have several. */
   readonly #firstNames = new Map<string, Name>()
 
@@ -90,6 +93,7 @@ export class TreeImage {
     this.path = path
     this.mode = origin.mode ?? 'copy'
     this.digestOf = origin.digestOf ?? (() => undefined)
+    this.#statOf = origin.statOf
     this.isPlain = origin.isPlain ?? (() => false)
     this.configFiles = origin.configFiles ?? new Set()
     this.#isHidden = origin.isHidden
@@ -151,6 +155,8 @@ export class TreeImage {
   }
 
   #entry(name: Name): TreeEntry {
+    const known = this.#statOf?.(name)
+    if (known !== undefined) return describe(name, known, undefined, undefined)
     const { kernel } = this.#tree
     const { directory, name: component } = this.place(name)
     try {

@@ -54,8 +54,7 @@ export class BatchMaker {
             seen.bytes(payload, 0)
             writeAll(this.#kernel, fd, payload, 0)
           }
-    const digest = this.files.make(file.name, file, write)
-    if (digest !== undefined) batch.setDigest(index, digest)
+    batch.setMade(index, this.files.make(file.name, file, write))
   }
 
   /** Copies a payload out of the archive's file. */

@@ -11,8 +11,10 @@ import {
   O_NOFOLLOW,
   O_WRONLY,
   parentName,
+  type Stat,
 } from '../../sys/index.ts'
 import type { Root } from '../root.ts'
+import type { MadeFile } from './madeFiles.ts'
 import { makeAnew } from './makeAnew.ts'
 import type { Member } from './member.ts'
 import { type MemberFacts, MemberMetadata } from './memberMetadata.ts'
@@ -54,10 +56,9 @@ export class FileMaker {
   /**
    * Makes a file; after an error it may be there, incomplete.
    *
-   * @returns the sha256 of its payload in hexadecimal, where payloads are digested
    * @throws {CorruptImageError} when the payload is not what was promised @throws {UnsafeEntryError}
    */
-  make(name: Name, facts: FileFacts, write: WritePayload): string | undefined {
+  make(name: Name, facts: FileFacts, write: WritePayload): MadeFile {
     const { digests, image, tree } = this.#input
     const mode = this.metadata.modeToMake(facts)
     const place = {
@@ -67,15 +68,18 @@ export class FileMaker {
       name,
     }
     const digest = new PayloadDigest(digests, facts, image)
+    let stat: Stat
     const fd = makeAnew(place, () => this.#kernel.openat(place.directory, place.component, createFlags, mode))
     try {
       write(fd, digest)
       this.metadata.apply({ fd, type: 'file', inherited: this.metadata.inheritedWith(fd, mode) }, name, facts)
+      stat = this.#kernel.fstat(fd)
     } catch (error) {
       quietly(() => this.#kernel.close(fd))
       throw error
     }
     this.#kernel.close(fd)
-    return digest.finish()
+    const sha256 = digest.finish()
+    return { stat, digest: sha256 === undefined ? undefined : Buffer.from(sha256, 'hex') }
   }
 }

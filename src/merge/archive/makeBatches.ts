@@ -1,9 +1,10 @@
 // Files that are to be made, packed into memory that threads share: batch after batch, each taken by whichever thread is
 // free, and used again when its results were read.
 
-import type { Name } from '../../sys/index.ts'
+import { type Name, packStat, statWords, unpackStat } from '../../sys/index.ts'
 import { Bell } from './bell.ts'
 import type { FileFacts } from './fileMaker.ts'
+import type { MadeFile } from './madeFiles.ts'
 import type { Digest } from './member.ts'
 
 /** Batches that may be under way at once. */
@@ -22,14 +23,25 @@ const textBytes = 64 * 1024
 const payloadBytes = 512 * 1024
 const noFacts: FileFacts['xattrs'] = []
 
-/** Byte offsets in a batch. */
-const areas = {
-  count: 0,
-  numbers: 8,
-  times: 8 + 8 * numbersPerFile * filesPerBatch,
-  digests: 8 + 8 * (numbersPerFile + 1) * filesPerBatch,
-  text: 8 + (8 * (numbersPerFile + 1) + digestBytes) * filesPerBatch,
-  payloads: 8 + (8 * (numbersPerFile + 1) + digestBytes) * filesPerBatch + textBytes,
+/** Where each area of a batch begins, in bytes: words of eight first, so that each is where a view of it may be. */
+const areas = offsetsOf({
+  count: 8,
+  numbers: 8 * numbersPerFile * filesPerBatch,
+  times: 8 * filesPerBatch,
+  stats: 4 * statWords * filesPerBatch,
+  digests: digestBytes * filesPerBatch,
+  text: textBytes,
+  payloads: 0,
+})
+
+function offsetsOf<Area extends string>(sizes: Readonly<Record<Area, number>>): Record<Area, number> {
+  const offsets: Record<Area, number> = { ...sizes }
+  let end = 0
+  for (const area of Object.keys(sizes) as Area[]) {
+    offsets[area] = end
+    end += sizes[area]
+  }
+  return offsets
 }
 
 /** Fields of a file. */
@@ -46,6 +58,7 @@ export class Batch {
   readonly #count: Int32Array
   readonly #numbers: Float64Array
   readonly #times: BigInt64Array
+  readonly #stats: Uint32Array
   readonly #digests: Buffer
   readonly #text: Buffer
   readonly #payloads: Buffer
@@ -57,6 +70,7 @@ export class Batch {
     this.#count = new Int32Array(memory, start, 1)
     this.#numbers = new Float64Array(memory, start + areas.numbers, numbersPerFile * filesPerBatch)
     this.#times = new BigInt64Array(memory, start + areas.times, filesPerBatch)
+    this.#stats = new Uint32Array(memory, start + areas.stats, statWords * filesPerBatch)
     this.#digests = Buffer.from(memory, start + areas.digests, digestBytes * filesPerBatch)
     this.#text = Buffer.from(memory, start + areas.text, textBytes)
     this.#payloads = Buffer.from(memory, start + areas.payloads, hasPayloads ? payloadBytes : 0)
@@ -141,13 +155,18 @@ export class Batch {
     return this.#payloads.subarray(first, first + (this.#numbers[index * numbersPerFile + field.size] as number))
   }
 
-  /** Keeps the sha256 of a payload, which is in hexadecimal. */
-  setDigest(index: number, digest: string): void {
-    this.#digests.write(digest, index * digestBytes, 'hex')
+  /** Keeps what is known of a file that is made. */
+  setMade(index: number, { digest, stat }: MadeFile): void {
+    if (digest !== undefined) this.#digests.set(digest, index * digestBytes)
+    packStat(stat, this.#stats, index * statWords)
   }
 
-  digest(index: number): Uint8Array {
-    return this.#digests.subarray(index * digestBytes, (index + 1) * digestBytes)
+  /** What is known of a file that is made, in memory that is used again. */
+  made(index: number, isDigested: boolean): MadeFile {
+    return {
+      digest: isDigested ? this.#digests.subarray(index * digestBytes, (index + 1) * digestBytes) : undefined,
+      stat: unpackStat(this.#stats, index * statWords),
+    }
   }
 }
 

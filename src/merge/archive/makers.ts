@@ -8,6 +8,7 @@ import type { Root } from '../root.ts'
 import { threadErrors } from '../threadErrors.ts'
 import { BatchMaker } from './batchMaker.ts'
 import type { ByteSource } from './byteSource.ts'
+import type { MadeFile } from './madeFiles.ts'
 import { type Batch, BatchQueue, fitsBatch, makeBatches, mostPayloadBytes } from './makeBatches.ts'
 import type { MakeShare } from './makeShare.ts'
 import type { Member } from './member.ts'
@@ -26,8 +27,8 @@ export interface MakersInput {
   readonly file: Fd | undefined
   /** Threads beside the one that reads. */
   readonly threads: number
-  /** Told of each file when it is there, in the order of the archive, and its digest, in memory that is used again. */
-  readonly onMade: (name: Name, digest: Uint8Array) => void
+  /** Told of each file when it is there, in the order of the archive, in memory that is used again. */
+  readonly onMade: (name: Name, file: MadeFile) => void
 }
 
 /** The threads that make files, as the one that reads the archive sees them. */
@@ -131,7 +132,7 @@ export class Makers {
     const names = this.#names.shift() ?? []
     names.forEach((name, index) => {
       this.#pending.delete(name)
-      if (this.#input.digests) this.#input.onMade(name, batch.digest(index))
+      this.#input.onMade(name, batch.made(index, this.#input.digests))
     })
   }
 

@@ -1,7 +1,7 @@
 // Unpacking: an archive's members become objects of a hidden tree, which is then the image.
 
 import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
-import { type CancelFlag, isSyscallError, type Kernel, type Name, toName } from '../../sys/index.ts'
+import { type CancelFlag, isSyscallError, type Kernel, type Name, type Stat, toName } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
 import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
@@ -64,6 +64,8 @@ export interface UnpackedArchive {
   readonly facts: PackageFacts
   /** The sha256 of the payload that was unpacked under a name. */
   digestOf(name: Name): Uint8Array | undefined
+  /** What the file that was unpacked under a name is; undefined where it has to be looked at. */
+  statOf(name: Name): Stat | undefined
   /** Whether the object that was unpacked under a name is known to have no extended attributes. */
   isPlain(name: Name): boolean
   /** What of its metadata could not be kept. */
@@ -83,12 +85,13 @@ export interface UnpackedArchive {
 export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArchive {
   const tree = new UnpackedTree(unpacking.kernel, unpacking.spool)
   try {
-    const { facts, digests, lost, withXattrs } = fill(unpacking, archive, tree)
+    const { facts, files, lost, withXattrs } = fill(unpacking, archive, tree)
     return {
       path: tree.path,
       facts,
       lost,
-      digestOf: (name) => digests.get(name),
+      digestOf: (name) => files.digestOf(name),
+      statOf: (name) => files.statOf(name),
       isPlain: (name) => tree.givesNoXattrs && !withXattrs.has(name),
       remove: () => tree.remove(),
     }
@@ -124,7 +127,7 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       unpacker.abandon()
       throw error
     }
-    return { facts: archive.facts, digests: unpacker.digests, lost: unpacker.lost, withXattrs: unpacker.withXattrs }
+    return { facts: archive.facts, files: unpacker.files, lost: unpacker.lost, withXattrs: unpacker.withXattrs }
   })
 }
 

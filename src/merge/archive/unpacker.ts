@@ -20,11 +20,11 @@ import { makeDirectories, type Root } from '../root.ts'
 import { FileMaker } from './fileMaker.ts'
 import type { Manifest } from './integrity.ts'
 import type { Allowance } from './limits.ts'
+import { MadeFiles } from './madeFiles.ts'
 import { makeAnew, withinLength } from './makeAnew.ts'
 import { Makers } from './makers.ts'
 import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
-import { PackedDigests } from './packedDigests.ts'
 import { writePayload } from './payload.ts'
 import type { ArchiveOptions } from './unpack.ts'
 
@@ -49,8 +49,8 @@ export interface UnpackerInput {
 
 /** Fills one tree with the members of one archive. */
 export class Unpacker {
-  /** sha256 of each payload, by name. */
-  readonly digests: PackedDigests = new PackedDigests()
+  /** The regular files that were made. */
+  readonly files: MadeFiles = new MadeFiles()
   /** Names whose objects may have extended attributes. */
   readonly withXattrs: Set<Name> = new Set()
   /** What could not be kept, where that is allowed; complete when everything is there. */
@@ -58,7 +58,7 @@ export class Unpacker {
   readonly #input: UnpackerInput
   readonly #kernel: Kernel
   readonly #tree: Root
-  readonly #files: FileMaker
+  readonly #maker: FileMaker
   /** From the first file on, where there are threads that help. */
   #makers: Makers | undefined
   readonly #directories = new Map<Name, Member>()
@@ -73,7 +73,7 @@ export class Unpacker {
     this.#input = input
     this.#kernel = input.kernel
     this.#tree = input.tree
-    this.#files = new FileMaker(input)
+    this.#maker = new FileMaker(input)
   }
 
   /** Makes what a member says, or keeps it for finish(). @throws {UnsafeEntryError} @throws {CorruptImageError} */
@@ -110,7 +110,7 @@ export class Unpacker {
   /** A name that comes twice means its last member: also when the earlier one is not made yet. */
   #forgetEarlier(name: Name): void {
     if (this.#makers?.isPending(name)) this.#makers.settle()
-    this.digests.delete(name)
+    this.files.delete(name)
     if (this.#symlinks.size > 0) this.#symlinks.delete(name)
     if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
   }
@@ -125,7 +125,7 @@ export class Unpacker {
     const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
     this.#parent(name)
     if (this.#makersFor(member)?.take(name, member)) return allowance.bytes(member.path, member.size)
-    const digest = this.#files.make(name, member, (fd, seen) =>
+    const made = this.#maker.make(name, member, (fd, seen) =>
       writePayload(this.#kernel, fd, member, {
         bytes(chunk, position) {
           allowance.bytes(member.path, chunk.length)
@@ -137,7 +137,7 @@ export class Unpacker {
         },
       }),
     )
-    if (digest !== undefined) this.digests.set(name, Buffer.from(digest, 'hex'))
+    this.files.set(name, made)
   }
 
   #makersFor({ payload }: Member): Makers | undefined {
@@ -145,7 +145,7 @@ export class Unpacker {
     this.#makers ??= new Makers({
       ...this.#input,
       file: payload?.file,
-      onMade: (name, digest) => this.digests.set(name, digest),
+      onMade: (name, file) => this.files.set(name, file),
     })
     return this.#makers
   }
@@ -155,7 +155,7 @@ export class Unpacker {
       if (member.type === 'symlink') this.#kernel.symlinkat(member.target ?? '', directory, component)
       else this.#kernel.mknodat(directory, component, type, 0o600, member.rdev ?? { major: 0, minor: 0 })
     })
-    const { inherited } = this.#files.metadata
+    const { inherited } = this.#maker.metadata
     this.#withObject(name, (fd) => this.#apply({ fd, type, inherited }, name, member))
   }
 
@@ -174,7 +174,7 @@ export class Unpacker {
     if (stat === undefined) throw refuse('which is no earlier member')
     if (stat.type === 'directory') throw refuse('which is a directory')
     this.#linkTo(first, name)
-    this.digests.link(name, first)
+    this.files.link(name, first)
     if (this.withXattrs.has(first)) this.withXattrs.add(name)
   }
 
@@ -193,7 +193,7 @@ export class Unpacker {
     for (const [name, member] of [...this.#directories].reverse()) {
       this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
-    this.lost.push(...this.#files.metadata.lost, ...lostByMakers)
+    this.lost.push(...this.#maker.metadata.lost, ...lostByMakers)
   }
 
   /** Ends what threads do after an error: nothing is made any more when this returns. */
@@ -238,6 +238,6 @@ export class Unpacker {
   }
 
   #apply(target: AttributeTarget, name: Name, member: Member): void {
-    this.#files.metadata.apply(target, name, member)
+    this.#maker.metadata.apply(target, name, member)
   }
 }
