@@ -139,11 +139,11 @@ export class TakeOut {
     }
     if (entry.type === 'directory') from.image.forget(entry.name)
     if (kernel.statat(target.directory, target.name).ino !== entry.stat.ino) throw changed(planned)
-    this.#checkMembers(stagedName, planned, whole)
+    if (from.image.mode === 'move') this.#checkMembers(stagedName, planned, whole)
     return true
   }
 
-  /** Nothing may have come into a directory since the plan was made: it would be in the root, and in no record. */
+  /** Nobody may have put anything into a directory since the plan was made: it would be in the root, and in no record. */
   #checkMembers(stagedName: Name, planned: PlannedEntry, whole: readonly PlannedEntry[]): void {
     const { root } = this.#area
     const members = new Map<Name, number>()

@@ -204,7 +204,7 @@ class TakeableFinder {
   #isWhole({ entry, from, liveName }: PlannedEntry, going: ReadonlyMap<Name, number>): boolean {
     const members = this.#members.get(entry.name) ?? 0
     if ((going.get(entry.name) ?? 0) !== members || this.#shared.has(liveName)) return false
-    return this.#kernel.readDirectory(from.image.directory(entry.name)).length === members // nothing was left out
+    return from.image.countIn(entry.name) === members // nothing was left out
   }
 
   #hasAllLinks({ entry: { stat } }: PlannedEntry): boolean {

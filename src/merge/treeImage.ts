@@ -81,6 +81,8 @@ export class TreeImage {
   readonly #leftOut = new Set<Name>()
   readonly #isHidden: TreeOrigin['isHidden']
   readonly #statOf: TreeOrigin['statOf']
+  /** How many names each directory had when its entries were taken. */
+  readonly #counts = new Map<Name, number>()
   /** Names by inode, of objects that have several. */
   readonly #firstNames = new Map<string, Name>()
 
@@ -133,6 +135,15 @@ export class TreeImage {
     return [...this.#leftOut]
   }
 
+  /**
+   * How many names a directory of the image has, those that are not merged among them. In a tree of our own nobody else
+   * makes any, so there they are counted once, when the entries are taken.
+   */
+  countIn(directory: Name): number {
+    const counted = this.mode === 'consume' ? this.#counts.get(directory) : undefined
+    return counted ?? this.#tree.kernel.readDirectory(this.directory(directory)).length
+  }
+
   /** Forgets an open directory that is not in the image any more. */
   forget(name: Name): void {
     this.#tree.forget(name)
@@ -145,6 +156,7 @@ export class TreeImage {
   *#below(directory: Name): Generator<TreeEntry> {
     const { kernel } = this.#tree
     const names = kernel.readDirectory(this.#tree.directory(directory).fd).map((entry) => entry.name)
+    this.#counts.set(directory, names.length)
     for (const component of names.sort()) {
       const name = joinName(directory, component)
       if (this.#selected?.has(name) === false) continue
