@@ -5,7 +5,7 @@ import { baseName, joinName, type Name, parentName, type Stat } from '../sys/ind
 import type { Comparison } from './live.ts'
 import type { Root } from './root.ts'
 import type { StageTask } from './stageTask.ts'
-import type { StageThreads } from './stageThreads.ts'
+import type { BegunTasks, StageThreads } from './stageThreads.ts'
 import { sizeOf, type TreeEntry } from './treeImage.ts'
 
 /** Entries that are looked at before the first of them is decided. */
@@ -26,6 +26,12 @@ interface Candidate {
   readonly live: Stat
 }
 
+/** Entries that follow each other, and what is being learned of them. */
+interface Block {
+  readonly entries: readonly TreeEntry[]
+  readonly comparisons: BegunTasks<Candidate> | undefined
+}
+
 /** Looks ahead in one image. */
 export class LookAhead {
   readonly #root: Root
@@ -40,17 +46,22 @@ export class LookAhead {
     this.#image = image
   }
 
-  /** The entries as they come, each when what was learned of it can be taken. */
+  /**
+   * The entries as they come, each when what was learned of it can be taken: while one block of them is decided and
+   * another one is read, the other threads compare what lies between.
+   */
   *over(entries: Iterable<TreeEntry>): Generator<TreeEntry> {
-    let some: TreeEntry[] = []
-    for (const entry of entries) {
-      some.push(entry)
-      this.#threads.expectTask()
-      if (some.length < entriesAhead) continue
-      yield* this.#lookedAt(some)
-      some = []
+    let compared: Block | undefined
+    try {
+      for (const block of this.#blocks(entries)) {
+        const known = this.#finish(compared)
+        compared = this.#begin(block)
+        yield* known
+      }
+      yield* this.#finish(compared)
+    } finally {
+      compared?.comparisons?.abandon()
     }
-    yield* this.#lookedAt(some)
   }
 
   /** What is known of an entry and the object that it leads to, where that has this name. */
@@ -59,18 +70,32 @@ export class LookAhead {
     return seen?.liveName === liveName ? seen : undefined
   }
 
-  #lookedAt(entries: readonly TreeEntry[]): readonly TreeEntry[] {
+  *#blocks(entries: Iterable<TreeEntry>): Generator<readonly TreeEntry[]> {
+    let block: TreeEntry[] = []
+    for (const entry of entries) {
+      block.push(entry)
+      this.#threads.expectTask()
+      if (block.length < entriesAhead) continue
+      yield block
+      block = []
+    }
+    yield block
+  }
+
+  #begin(entries: readonly TreeEntry[]): Block {
+    const candidates = this.#threads.haveHelp ? this.#candidates(entries) : []
+    if (candidates.length < fewComparisons) return { entries, comparisons: undefined }
+    return { entries, comparisons: this.#threads.begin(candidates, (candidate) => this.#taskOf(candidate)) }
+  }
+
+  #finish(block: Block | undefined): readonly TreeEntry[] {
     this.#seen.clear()
-    if (!this.#threads.haveHelp) return entries
-    const candidates = this.#candidates(entries)
-    if (candidates.length < fewComparisons) return entries
-    const taskOf = (candidate: Candidate) => this.#taskOf(candidate)
-    this.#threads.run(candidates, taskOf, ({ entry, live, liveName }, { facts, digest }) => {
+    block?.comparisons?.finish(({ entry, live, liveName }, { facts, digest }) => {
       const comparison = facts?.comparison ?? { live: 'same', xattrs: [] }
       const sha256 = digest === undefined ? {} : { sha256: Buffer.from(digest).toString('hex') }
       this.#seen.set(entry.name, { live, liveName, comparison: { ...comparison, ...sha256 } })
     })
-    return entries
+    return block?.entries ?? []
   }
 
   /** Regular files of the size of what is there: others differ without being read. */

@@ -10,7 +10,7 @@ import { TaskMemory } from './packTasks.ts'
 import type { StageInput } from './stage.ts'
 import { StageRunner } from './stageRunner.ts'
 import type { ShareReport, StageShare } from './stageShare.ts'
-import { type SharedTasks, type StageTask, type TaskFacts, type TasksReport, TaskTable } from './stageTask.ts'
+import { type StageTask, type TaskFacts, type TasksReport, TaskTable } from './stageTask.ts'
 import { threadErrors } from './threadErrors.ts'
 import type { TreeImage } from './treeImage.ts'
 
@@ -76,6 +76,19 @@ export interface ThreadsInput extends Pick<StageInput, 'root' | 'mover' | 'compa
   readonly images: readonly TreeImage[]
 }
 
+/** Tasks that other threads may have begun. */
+export interface BegunTasks<T> {
+  /**
+   * Does what no other thread has taken, and waits for them.
+   *
+   * @param onResult  told of each, in their order; the digest is valid during the call
+   * @throws the first error of any thread; no thread works any more then
+   */
+  finish(onResult: (one: T, result: TaskResult) => void): void
+  /** Waits until no thread works any more; what they found is lost. */
+  abandon(): void
+}
+
 /** The threads of one merge. */
 export class StageThreads {
   readonly #input: ThreadsInput
@@ -111,28 +124,39 @@ export class StageThreads {
    * @throws the first error of any thread; no thread works any more then
    */
   run<T>(all: readonly T[], taskOf: (one: T) => StageTask, onResult: (one: T, result: TaskResult) => void): void {
-    for (let start = 0; start < all.length; start += tasksAtOnce) {
-      const some = all.slice(start, start + tasksAtOnce)
-      this.#runSome(
-        this.#memory.pack(some.length, (index) => taskOf(some[index] as T)),
-        (index, result) => onResult(some[index] as T, result),
-      )
-    }
+    for (let start = 0; start < all.length; start += tasksAtOnce)
+      this.begin(all.slice(start, start + tasksAtOnce), taskOf).finish(onResult)
   }
 
-  #runSome(shared: SharedTasks, onResult: (index: number, result: TaskResult) => void): void {
-    const table = new TaskTable(shared)
+  /** Lets the other threads begin tasks while this one does something else; until they are over no others can be begun. */
+  begin<T>(some: readonly T[], taskOf: (one: T) => StageTask): BegunTasks<T> {
+    const tasks = this.#memory.pack(some.length, (index) => taskOf(some[index] as T))
+    const table = new TaskTable(tasks)
     const shares =
       this.#input.spareThreads.started ?? (isWorthThreads(table) ? this.#input.spareThreads.start() : undefined)
     const { engine, images, mover, root } = this.#input
     const share: StageShare = {
-      tasks: shared,
+      tasks,
       root: root.fd,
       images: images.map(({ fd }) => fd),
       metadata: mover.policy.options,
       isObserved: engine.tellCopy !== undefined,
     }
     shares?.begin(share)
+    return {
+      finish: (onResult) => this.#finish(table, shares, (index, result) => onResult(some[index] as T, result)),
+      abandon: () => {
+        table.fail()
+        quietly(() => shares?.finish(() => {}))
+      },
+    }
+  }
+
+  #finish(
+    table: TaskTable,
+    shares: EngineShares | undefined,
+    onResult: (index: number, result: TaskResult) => void,
+  ): void {
     const progress = new DoneTasks(table, this.#input.onEntry)
     const reports = this.#reports(table, shares, () => progress.tell())
     progress.tell()
