@@ -20,6 +20,7 @@ import { ImagePlanner } from './planner.ts'
 import type { Planning, PlanningRules } from './planning.ts'
 import type { Problems } from './problems.ts'
 import { findRestorations } from './restorations.ts'
+import { SelfMerge } from './selfMerge.ts'
 import { Spellings } from './spellings.ts'
 import type { StageThreads } from './stageThreads.ts'
 import { readParents } from './stateParents.ts'
@@ -121,7 +122,9 @@ export function makePlan(input: PlanInput): Plan {
   const ownDirectories = readParents(input.state)
   const spellings = new Spellings(root, owners, recorded)
   const isState = input.state.membership()
-  const planning: Planning = { ...input, claims, names, recorded, spellings, ownDirectories, isState, settler }
+  const selfMerge = new SelfMerge(root, input.state)
+  const found = { claims, names, recorded, spellings, ownDirectories }
+  const planning: Planning = { ...input, ...found, isState, selfMerge, settler }
   const packages = planningOrder(images).map((from) => {
     const ahead = new LookAhead(root, input.threads, images.indexOf(from))
     return { ...from, entries: new ImagePlanner(planning, from, ahead).plan() }

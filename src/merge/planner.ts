@@ -41,6 +41,7 @@ export class ImagePlanner {
   }
 
   plan(): readonly PlannedEntry[] {
+    this.#planning.selfMerge.checkTop(this.#from.image)
     for (const entry of this.#ahead.over(this.#from.image.entries())) {
       this.#planning.beforeEntry()
       this.#add(entry)
@@ -71,13 +72,16 @@ export class ImagePlanner {
 
   /** An entry that no root may receive, or that leads out of this one, is a problem. */
   #decideSafe(entry: TreeEntry, target: DirectoryTarget): PlannedEntry | undefined {
-    const { problems, isState } = this.#planning
+    const { problems, isState, root, selfMerge } = this.#planning
     try {
       if (baseName(entry.name).startsWith(reservedPrefix))
         throw new UnsafeEntryError(entry.name, `names that begin with ${reservedPrefix} are rootmerge's own`)
       if (entry.type !== 'directory' && isState(target.liveName))
         throw new UnsafeEntryError(entry.name, 'lies in the state directory')
-      return this.#decideFirst(entry, target)
+      selfMerge.checkEntry(entry)
+      const planned = this.#decideFirst(entry, target)
+      selfMerge.checkTaken(entry, this.#from.image, () => root.find(planned.liveName))
+      return planned
     } catch (error) {
       if (!(error instanceof UnsafeEntryError || error instanceof EscapesRootError)) throw error
       problems.add(error)

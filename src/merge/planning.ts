@@ -9,6 +9,7 @@ import type { RecordedName } from './obsolete.ts'
 import type { PlannedNames } from './plannedNames.ts'
 import type { Problems } from './problems.ts'
 import type { Root } from './root.ts'
+import type { SelfMerge } from './selfMerge.ts'
 import type { Spellings } from './spellings.ts'
 import type { State } from './state.ts'
 
@@ -39,6 +40,8 @@ export interface Planning extends PlanningRules {
   readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
   /** Whether a live name is the state directory or inside it. */
   readonly isState: (liveName: Name) => boolean
+  /** Refuses images that are a part of the root. */
+  readonly selfMerge: SelfMerge
   /** Says how protected names are carried out. */
   readonly settler: Settler
 }

@@ -15,6 +15,7 @@ export {
 export type { ExpectedSource } from './expected.ts'
 export type { Filter, FilterEntry } from './filterQuestions.ts'
 export { type FinalFlags, finalFlagsOf, setFinalFlags } from './finalFlags.ts'
+export { isSameObject } from './identity.ts'
 export { Inheritance } from './inheritance.ts'
 export { describeLoss, type Kept, type Loss, MetadataLostError } from './losses.ts'
 export { type CopyTreeOptions, copyTree, type MoveFileOptions, moveFile, moveTree } from './moveFile.ts'
