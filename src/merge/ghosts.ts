@@ -15,26 +15,29 @@ import type { Planning } from './planning.ts'
  */
 export function claimGhosts(planning: Planning, images: readonly PackageImage[]): ReadonlySet<Name> {
   const live = new Set<Name>()
-  for (const from of images) for (const ghost of from.ghosts) live.add(claim(planning, from, ghost))
+  for (const from of images)
+    for (const ghost of from.ghosts) for (const name of claim(planning, from, ghost)) live.add(name)
   return live
 }
 
-function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): Name {
-  const { claims, mayTake, names, problems, root, isState } = planning
+/** @returns its live name, and as records spell that where its directory folds case */
+function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): readonly Name[] {
+  const { claims, mayTake, names, problems, root, isState, spellings } = planning
   const { name, type } = ghost
   const liveName = joinName(root.findDirectory(parentName(name))?.name ?? parentName(name), baseName(name))
   if (isState(liveName)) problems.add(new UnsafeEntryError(name, 'lies in the state directory'))
-  if (type === 'directory') return liveName // directories are everybody's
-  const owners = claims.ownersOf(name, liveName)
+  const live = [liveName, ...spellings.ofName(liveName)]
+  if (type === 'directory') return live // directories are everybody's
+  const owners = [...new Set(live.flatMap((each) => claims.ownersOf(name, each)))]
   const claimed = claimOf(ghost, root.find(liveName))
-  if (mayTake(name)) claims.take([name, liveName], owners)
+  if (mayTake(name)) claims.take([name, ...live], owners)
   else if (claims.othersOf(owners).length > 0) claims.collide(claimed, remedyOf('refuse', owners), owners)
   const planned = names.find(liveName)
   if (planned !== undefined && planned.from !== from) {
     const other = `'${displayName(planned.entry.name)}' of ${planned.from.packageName}`
     claims.collide(claimed, `is one name with ${other}: leave one of them out`, [])
   }
-  return liveName
+  return live
 }
 
 /** What is recorded of a package: directories come before what is in them. */

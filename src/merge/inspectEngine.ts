@@ -13,8 +13,10 @@ import { checkRecordedName } from './packageName.ts'
 import { recordBytes } from './record.ts'
 import { type RecoveryReport, recoverRoot } from './recover.ts'
 import { refreshIndex } from './refreshIndex.ts'
+import type { Root } from './root.ts'
 import { scanRoot } from './scan.ts'
 import { inSession, patienceOf, type RootOptions, reading } from './session.ts'
+import { Spellings } from './spellings.ts'
 import { lockRoot, type State } from './state.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
@@ -44,24 +46,38 @@ export function readRecordText(engine: EngineContext, options: RootOptions & { r
   })
 }
 
-/** Who owns each of some names; one that nobody owns and that is a glob pattern stands for all that it matches. */
+/**
+ * Who owns each of some names, also as a record spells one where its directory folds case; one that nobody owns and that
+ * is a glob pattern stands for all recorded names that it matches.
+ */
 export function findOwners(
   engine: EngineContext,
   options: RootOptions & { readonly names: readonly (string | Uint8Array)[] },
 ): OwnedName[] {
   return reading(engine, options, ({ state, root }) =>
-    withOwners(state, 'reading', (owners) =>
-      options.names.flatMap((given): OwnedName[] => {
-        const name = toName(given).replace(/^\/+/, '')
-        const parent = root.findDirectory(parentName(name))
-        const resolved = parent ? joinName(parent.name, baseName(name)) : name
-        const packages = [...new Set([...owners.of(name), ...owners.of(resolved)])]
+    withOwners(state, 'reading', (owners) => {
+      const spellings = new Spellings(root, owners)
+      return options.names.flatMap((given): OwnedName[] => {
+        const name = nameInside(root, toName(given))
+        const resolved = joinName(root.findDirectory(parentName(name))?.name ?? parentName(name), baseName(name))
+        const recorded = [name, resolved, ...spellings.ofName(resolved)]
+        const packages = [...new Set(recorded.flatMap((each) => owners.of(each)))].sort()
         if (packages.length > 0 || !/[*?[{]/.test(name)) return [{ name: displayName(name), packages }]
         const matched = matchingOwners(engine, state, name)
         return matched.length > 0 ? matched : [{ name: displayName(name), packages }]
-      }),
-    ),
+      })
+    }),
   )
+}
+
+/** A path as a name inside the root: `..` leads to where the directory before it lies, and never out of the root. */
+function nameInside(root: Root, path: Name): Name {
+  let name: Name = ''
+  for (const component of path.split('/')) {
+    if (component === '..') name = parentName(root.findDirectory(name)?.name ?? name)
+    else if (component !== '' && component !== '.') name = joinName(name, component)
+  }
+  return name
 }
 
 /** Every recorded name that matches, in byte order; this reads the names of all records. */

@@ -37,6 +37,13 @@ export class Spellings {
     return this.#among(this.#all, liveName, live)
   }
 
+  /** As ofAll, of what has a name, if anything has: nothing is looked at where the directory is known not to fold. */
+  ofName(liveName: Name): readonly Name[] {
+    if (this.#folding.get(parentName(liveName)) === false) return []
+    const live = this.#root.find(liveName)
+    return live === undefined ? [] : this.ofAll(liveName, live)
+  }
+
   #among(names: ReadonlyMap<string, readonly Name[]>, liveName: Name, live: Stat): readonly Name[] {
     const others = names.get(folded(liveName)) ?? []
     return others.filter(

@@ -57,4 +57,17 @@ describe('owner()', () => {
         'also/lib/one.so: one',
       ])
     }))
+
+  it('takes a path as a shell or a person writes it', () =>
+    withPackages(async (root) => {
+      fs.mkdirSync(join(root, 'deep/down'), { recursive: true })
+      fs.symlinkSync('deep/down', join(root, 'far'))
+      const asked = ['/usr/', 'usr/bin/two/', './usr/bin//two', 'usr/./bin/two', 'usr/lib/../bin/two', '../usr/bin/two']
+      assert.deepEqual(await ask(root, ...asked, 'far/../../usr/bin/two', 'far/../usr/bin/two'), [
+        'usr: one two',
+        ...asked.slice(1).map(() => 'usr/bin/two: two'),
+        'usr/bin/two: two',
+        'deep/usr/bin/two: ', // as chroot would find it: `..` of what the symlink leads to
+      ])
+    }))
 })

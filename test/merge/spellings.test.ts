@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { CollisionError, type MergeOptions } from '../../src/merge/index.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
 import { foldingCase } from '../support/foldingKernel.ts'
-import { mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
+import { findOwners, importPackages, mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
+import { rpmOf } from '../support/specRpm.ts'
 import { writeTree } from '../support/tree.ts'
 import { contextOf } from './scenarios.ts'
 
@@ -26,6 +27,37 @@ class Bench {
     writeTree(image, tree)
     const options = { root: this.#root, image, package: 'p', durability: 'none', ...more }
     return mergeImages(this.#context, options as MergeOptions)
+  }
+
+  /** Merges an rpm that owns a name without bringing it. */
+  mergeGhost(path: string, more: Partial<MergeOptions> = {}) {
+    const image = join(fs.mkdtempSync(join(this.#directory, 'rpm-')), 'ghost.rpm')
+    const files = [{ path }, { path: '/opt/real', data: 'real' }]
+    const payload = [{ path: '/opt/real', data: 'real' }]
+    fs.writeFileSync(image, rpmOf({ files, payload, tags: { 1037: { int32: [64, 0] } } })) // RPMFILE_GHOST
+    const options = { root: this.#root, image, package: 'ghost', durability: 'none', ...more }
+    return mergeImages(this.#context, options as MergeOptions)
+  }
+
+  /** Makes a package known by a CONTENTS of one file. */
+  import(name: string) {
+    const file = join(this.#directory, 'CONTENTS')
+    fs.writeFileSync(file, `obj ${name} 00000000000000000000000000000000 1600000000\n`)
+    return importPackages(this.#context, { root: this.#root, file, package: 'imported', durability: 'none' })
+  }
+
+  /** Makes pacman's package `theirs` known, which has one file. */
+  importPacman(name: string) {
+    const directory = join(this.#root, 'var/lib/pacman/local/theirs-1')
+    fs.mkdirSync(directory, { recursive: true })
+    fs.writeFileSync(join(directory, 'desc'), '%NAME%\ntheirs\n')
+    fs.writeFileSync(join(directory, 'files'), `%FILES%\n${name}\n`)
+    return importPackages(this.#context, { root: this.#root, manager: 'pacman', durability: 'none' })
+  }
+
+  owners(...names: string[]): string[] {
+    const found = findOwners(this.#context, { root: this.#root, names })
+    return found.map(({ name, packages }) => `${name}: ${packages.join(' ')}`)
   }
 
   unmerge(name = 'p') {
@@ -188,5 +220,77 @@ describe('two packages that spell one name in two cases, where case is folded', 
       await bench.merge(`f /d/name "1" ${at}`, { package: 'q', shareIdentical: true })
       await bench.merge('f /d/kept "2"')
       assert.deepEqual(bench.seen(), { 'd/Name': '1', 'd/kept': '2' })
+    }))
+})
+
+describe('whose a name is, where case is folded', () => {
+  const withBench = (body: (bench: Bench) => Promise<void>) => withDirectory((directory) => body(new Bench(directory)))
+
+  it('is answered in any spelling of what is there', () =>
+    withBench(async (bench) => {
+      await bench.merge(`f /Dir/Name "1" ${at}\nf /Dir/1 "1"`)
+      await bench.merge(`f /dir/NAME "1" ${at}`, { package: 'q', shareIdentical: true })
+      assert.deepEqual(bench.owners('dir/name', 'DIR/1', 'Dir/Name', 'dIR', 'dir/other'), [
+        'dir/name: p q',
+        'DIR/1: p',
+        'Dir/Name: p q',
+        'dIR: p q',
+        'dir/other: ',
+      ])
+      assert.deepEqual(bench.owners('Dir/N*', 'dir/n*'), ['Dir/Name: p', 'dir/n*: ']) // patterns are of records
+    }))
+
+  it('is told to a package that owns it without bringing it', () =>
+    withBench(async (bench) => {
+      await bench.merge('f /d/Name "1"')
+      await assert.rejects(bench.mergeGhost('/d/name'), (error) => {
+        assert.ok(error instanceof CollisionError)
+        assert.deepEqual(error.collisions[0]?.owners, ['p'])
+        return true
+      })
+      await bench.mergeGhost('/d/name', { collisionIgnore: ['d/name'] })
+      assert.deepEqual(bench.owners('d/Name'), ['d/Name: ghost'])
+      bench.unmerge('p')
+      assert.equal(bench.seen()['d/Name'], '1')
+    }))
+
+  it('lets a file stay that the new version only owns, by another spelling', () =>
+    withBench(async (bench) => {
+      await bench.merge('f /d/Name "1"', { package: 'ghost' })
+      await bench.mergeGhost('/d/name')
+      assert.equal(bench.seen()['d/Name'], '1')
+    }))
+
+  it('is told to an import, which refuses another package’s name in a file', () =>
+    withBench(async (bench) => {
+      await bench.merge('f /d/Name "1"')
+      await assert.rejects(bench.import('/d/name'), (error) => {
+        assert.ok(error instanceof CollisionError)
+        assert.deepEqual(error.collisions[0]?.owners, ['p'])
+        return true
+      })
+      await bench.import('/d/other')
+    }))
+
+  it('is told to an import, which reports what another installer has too', () =>
+    withBench(async (bench) => {
+      await bench.merge('f /d/Name "1"\nf /d/mine "1"')
+      const { shared } = await bench.importPacman('d/NAME')
+      assert.deepEqual(shared, [{ name: 'd/Name', packages: ['p', 'pacman:theirs'] }])
+      assert.deepEqual(bench.owners('d/name'), ['d/name: p pacman:theirs'])
+    }))
+})
+
+describe('whose a name is, where case is not folded', () => {
+  it('is another question for each spelling', () =>
+    withDirectory(async (directory) => {
+      const [root, image] = [join(directory, 'root'), join(directory, 'image')]
+      for (const made of [root, image]) fs.mkdirSync(made)
+      writeTree(image, 'f /d/Name "1"')
+      const context = contextOf(linuxKernel())
+      await mergeImages(context, { root, image, package: 'p', durability: 'none' })
+      fs.writeFileSync(join(root, 'd/name'), 'nobody’s')
+      const [one, other] = findOwners(context, { root, names: ['d/Name', 'd/name'] })
+      assert.deepEqual([one?.packages, other?.packages], [['p'], []])
     }))
 })

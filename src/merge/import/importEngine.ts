@@ -25,6 +25,7 @@ import { type PackageRecord, recordBytes } from '../record.ts'
 import { refreshIndex } from '../refreshIndex.ts'
 import { makeDirectories, Root } from '../root.ts'
 import { changing, reading, type Session } from '../session.ts'
+import { Spellings } from '../spellings.ts'
 import { forgetPackage, recordDirectories, stageRecord } from '../stageRecord.ts'
 import type { StagingArea } from '../stagingArea.ts'
 import { readWhole } from '../state.ts'
@@ -153,10 +154,11 @@ function commitImport(
 /** A file that makes a package one of ours may not claim what another package has. @throws {CollisionError} */
 function refuseTaken({ state, root }: Session, records: readonly PackageRecord[]): void {
   withOwners(state, 'reading', (owners) => {
-    const live = liveNames(root)
+    const [live, spellings] = [liveNames(root), new Spellings(root, owners)]
     for (const { packageName, entries } of records) {
       const taken = entries.flatMap((entry) => {
-        const claimed = [...owners.of(entry.name), ...owners.of(live(entry.name))]
+        const liveName = live(entry.name)
+        const claimed = [entry.name, liveName, ...spellings.ofName(liveName)].flatMap((each) => owners.of(each))
         const others = [...new Set(claimed)].filter((owner) => owner !== packageName).sort()
         if (entry.type === 'directory' || others.length === 0) return []
         const name = displayName(entry.name)
@@ -172,10 +174,7 @@ function findShared({ state, root }: Session, records: readonly PackageRecord[])
   const ours = state.packageNames().filter((name) => managerOf(name) === undefined)
   if (ours.length === 0) return []
   const live = liveNames(root)
-  const imported = new Map<Name, string>()
-  for (const { packageName, entries } of records) {
-    for (const { name, type } of entries) if (type !== 'directory') imported.set(live(name), packageName)
-  }
+  const imported = withOwners(state, 'reading', (owners) => importedNames(records, live, new Spellings(root, owners)))
   return ours.flatMap((packageName) =>
     state.record(packageName).entries.flatMap(({ name, type }) => {
       const other = type === 'directory' ? undefined : imported.get(live(name))
@@ -184,6 +183,23 @@ function findShared({ state, root }: Session, records: readonly PackageRecord[])
         : [{ name: displayName(name), packages: [other, packageName].sort() }]
     }),
   )
+}
+
+/** Whose each name is that is imported and no directory, also as records spell it where its directory folds case. */
+function importedNames(
+  records: readonly PackageRecord[],
+  live: (name: Name) => Name,
+  spellings: Spellings,
+): ReadonlyMap<Name, string> {
+  const imported = new Map<Name, string>()
+  for (const { packageName, entries } of records) {
+    for (const { name, type } of entries) {
+      if (type === 'directory') continue
+      const liveName = live(name)
+      for (const each of [...spellings.ofName(liveName), liveName]) imported.set(each, packageName)
+    }
+  }
+  return imported
 }
 
 /** A name's directory without symlinks; each directory is looked at once. */
