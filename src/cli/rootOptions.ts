@@ -42,5 +42,6 @@ export function numberOf(text: string): number {
 
 /** Adds a value to those that were given before, for options that may come several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
+  if (value === '') throw new InvalidArgumentError('It is empty.') // a variable that is not set
   return [...before, value]
 }

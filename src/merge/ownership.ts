@@ -2,19 +2,29 @@
 
 import { createRequire } from 'node:module'
 import { type Name, toName } from '../sys/index.ts'
+import { InvalidArgumentError } from './errors.ts'
 import { withoutGone } from './hardLinks.ts'
 import { withoutLineEnds } from './lineEnds.ts'
 import type { PackageRecord } from './record.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
 
+/**
+ * A caller's glob pattern as the matchers take it.
+ *
+ * @throws {InvalidArgumentError} for an empty one, which fast-glob takes for everything: a variable that was not set
+ */
+export function globOf(pattern: string): string {
+  if (pattern === '')
+    throw new InvalidArgumentError('a pattern is empty', { hint: 'Leave it out, or say what it means.' })
+  return withoutLineEnds(toName(pattern))
+}
+
 /** Whether a name matches one of some glob patterns; a slash before one is the root's. */
 export function nameMatcher(patterns: readonly string[]): (name: Name) => boolean {
   if (patterns.length === 0) return () => false
   const { matcher } = require('micromatch') as typeof import('micromatch')
-  const matchers = patterns.map((pattern) =>
-    matcher(withoutLineEnds(toName(pattern)).replace(/^\/+/, ''), { dot: true }),
-  )
+  const matchers = patterns.map((pattern) => matcher(globOf(pattern).replace(/^\/+/, ''), { dot: true }))
   return (name) => matchers.some((matches) => matches(withoutLineEnds(name)))
 }
 

@@ -4,10 +4,10 @@
 
 import { createRequire } from 'node:module'
 import type { FileSystemAdapter } from 'fast-glob'
-import { baseName, type FileType, joinName, type Kernel, type Name, parentName, toName } from '../sys/index.ts'
+import { baseName, type FileType, joinName, type Kernel, type Name, parentName } from '../sys/index.ts'
 import { withLineEnds, withoutLineEnds } from './lineEnds.ts'
 import { compileMask } from './mask.ts'
-import { nameMatcher } from './ownership.ts'
+import { globOf, nameMatcher } from './ownership.ts'
 import type { Root } from './root.ts'
 
 /** Glob patterns as fast-glob has them: `*`, `**`, `?`, classes, braces; names that begin with a dot match too. */
@@ -27,9 +27,9 @@ const require: NodeJS.Require = createRequire(import.meta.url)
 export function selectNames(tree: Root, { include, exclude }: SelectionOptions): ReadonlySet<Name> | undefined {
   if (include === undefined && exclude === undefined) return undefined
   const { sync } = require('fast-glob') as typeof import('fast-glob')
-  const found = sync((include ?? ['**']).map(patternOf), {
+  const found = sync((include ?? ['**']).map(globOf), {
     cwd: top,
-    ignore: (exclude ?? []).map(patternOf).flatMap(withBelow),
+    ignore: (exclude ?? []).map(globOf).flatMap(withBelow),
     fs: adapterOf(tree),
     dot: true,
     onlyFiles: false,
@@ -54,10 +54,6 @@ export function nameSelector({ include, exclude, installMask }: SelectionOptions
 /** fast-glob leaves out what is below a directory only where the pattern has no wildcard, or says so. */
 function withBelow(pattern: string): string[] {
   return [pattern, `${pattern.replace(/\/+$/, '')}/**`]
-}
-
-function patternOf(pattern: string): string {
-  return withoutLineEnds(toName(pattern))
 }
 
 /** What fast-glob takes for the image's path: it only ever comes back to the adapter. */

@@ -97,6 +97,7 @@ function planRemoval({ engine, session, options, meter, packages }: Unmerging, o
 
 function commitRemoval({ session, options, meter, packages }: Unmerging, plan: Changes): UnmergeReport {
   const { removals, config } = plan
+  const triggered = triggeredBy(plan, options.triggers) // a pattern that is none is refused before anything is done
   const directories = [
     ...directoriesOf(plan),
     ...packages.flatMap((name) => recordDirectories(session, name)),
@@ -116,7 +117,6 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
   )
   const changed = options.listChanged === true ? { changed: changedNames(plan) } : {}
   const kept = keptNames(plan.kept)
-  const triggered = triggeredBy(plan, options.triggers)
   return {
     packages,
     removed: removals.length,
