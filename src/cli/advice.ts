@@ -12,6 +12,8 @@ const byCode: Readonly<Record<string, string>> = {
   ENOENT: 'Look at the path.',
   ENOTDIR: 'Look at the path: a part of it is no directory.',
   ELOOP: 'Look at the path: its symlinks lead in a circle.',
+  ENAMETOOLONG: 'A name may have 255 bytes, a path 4,095.',
+  EISDIR: 'It is a directory: name a file.',
   EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
   ERR_ROOTMERGE_INVALID_ARGUMENT: 'Look at the arguments; --help lists what there is.',
 }

@@ -1,11 +1,13 @@
 // What the commands that change a root have in common.
 
-import { writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
 import { numberOf } from './rootOptions.ts'
+import { writeToFile } from './write.ts'
 
 /** --durability. */
 export function durabilityOption(): Option {
@@ -38,5 +40,17 @@ function addTrigger(given: string, before: Triggers = {}): Triggers {
 
 /** Writes the list of changed names, where it was asked for. */
 export function writeChanged({ changed }: { changed?: Uint8Array }, file: Name | undefined): void {
-  if (file !== undefined && changed !== undefined) writeFileSync(pathOf(file), changed)
+  if (file !== undefined && changed !== undefined) writeToFile(pathOf(file), changed)
+}
+
+/** Demands that files which are written after a change can be, as far as that is known before: nothing is made yet. */
+export function checkWritable(...files: readonly (Name | undefined)[]): void {
+  for (const file of files) {
+    if (file === undefined) continue
+    const path = pathOf(file)
+    const exists = existsSync(path)
+    accessSync(exists ? path : pathOf(dirname(file)), constants.W_OK)
+    if (exists && statSync(path).isDirectory())
+      throw Object.assign(new Error(`EISDIR: '${textOf(file)}' is a directory`), { code: 'EISDIR' })
+  }
 }

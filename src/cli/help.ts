@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
+import { columnsOf, usualColumns } from './table.ts'
 import { isTerminal } from './terminal.ts'
 import { output } from './write.ts'
 
@@ -56,5 +57,5 @@ export function isColoured(): boolean {
 
 /** How wide help is written. */
 export function helpWidth(): number {
-  return (isTerminal(output) ? process.stdout.columns : undefined) ?? 80
+  return isTerminal(output) ? columnsOf(process.stdout) : usualColumns
 }

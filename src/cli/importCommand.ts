@@ -1,10 +1,11 @@
 // rootmerge import
 
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { ImportReport, Manager } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
 import { withExamples, withNotes } from './help.ts'
+import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { watched } from './watched.ts'
@@ -31,7 +32,7 @@ export function importCommand(): Command {
     .option('--dry-run', 'only say what would become known')
   for (const manager of managers) command.option(`--${manager}`, databaseOf[manager])
   command.action(async (file: Name | undefined, flags: ImportFlags) => {
-    const options = { ...rootOptions(flags), ...sourceOf(file, flags), dryRun: flags.dryRun ?? false }
+    const options = { ...rootOptions(flags), ...sourceOf(file, flags, command), dryRun: flags.dryRun ?? false }
     const { importPackages } = await import('../merge/index.ts')
     const { report } = await watched(flags, (watching) => importPackages({ ...options, ...watching }))
     if (flags.json) printEvent('import', report)
@@ -48,10 +49,10 @@ export function importCommand(): Command {
   )
 }
 
-function sourceOf(file: Name | undefined, flags: ImportFlags) {
+function sourceOf(file: Name | undefined, flags: ImportFlags, command: Command) {
   const [manager, ...more] = managers.filter((each) => flags[each] === true)
   if (more.length > 0 || (manager === undefined) === (file === undefined)) {
-    throw new InvalidArgumentError(`Give one of a file, ${managers.map((each) => `--${each}`).join(', ')}.`)
+    command.error(`error: give one of a file, ${managers.map((each) => `--${each}`).join(', ')}`)
   }
   if (manager !== undefined) return { manager }
   return { file: pathOf(file ?? ''), ...(flags.package === undefined ? {} : { package: flags.package }) }
@@ -65,7 +66,7 @@ function printReport(report: ImportReport, flags: ImportFlags): void {
     }
   }
   const changes = `${added.length} added, ${refreshed.length} refreshed, ${removed.length} removed`
-  print(`${packages} packages, ${entries} names: ${changes}${flags.dryRun ? ' (dry run)' : ''}`)
+  print(`${counted(packages, 'package')}, ${counted(entries, 'name')}: ${changes}${flags.dryRun ? ' (dry run)' : ''}`)
   for (const { name, packages: owners } of shared) print(`  /${name} belongs to ${owners.join(' and ')}`)
   for (const { name, reason } of leftOvers) print(`  left over ${name}: ${reason}`)
 }

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander'
 import type { MergeDurability, MergeReport, StyleName, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf, textOf } from './arguments.ts'
-import { durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
+import { checkWritable, durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { counted } from './measures.ts'
@@ -17,6 +17,7 @@ import { collect, numberOf, type RootFlags, rootCommand, rootOptions } from './r
 import { describeBytes, describeCounts, describePhases, printDetail, printRemarks } from './summary.ts'
 import { printRows } from './table.ts'
 import { watched } from './watched.ts'
+import { writeToFile } from './write.ts'
 
 interface MergeFlags extends RootFlags {
   readonly package?: Name
@@ -127,6 +128,7 @@ export function mergeCommand(): Command {
 async function run(words: readonly Name[], flags: MergeFlags, command: Command): Promise<void> {
   const images = imagesAndNames(words, flags, command)
   if (flags.report !== undefined && flags.dryRun !== true) command.error('error: --report is of a plan: add --dry-run')
+  checkWritable(flags.changed, flags.contents, flags.report)
   const { merge, plan, readContents } = await import('../merge/index.ts')
   const options = {
     ...mergeOptions(flags),
@@ -141,7 +143,7 @@ async function run(words: readonly Name[], flags: MergeFlags, command: Command):
   writeChanged(report, flags.changed)
   if (flags.contents !== undefined) {
     const contents = await readContents({ ...rootOptions(flags), package: images[0]?.[1] ?? '' })
-    writeFileSync(pathOf(flags.contents), contents)
+    writeToFile(pathOf(flags.contents), contents)
   }
   printMerge(report, phases, flags)
 }
@@ -203,17 +205,22 @@ function imagesAndNames(words: readonly Name[], flags: MergeFlags, command: Comm
   const singles = ['package', 'contents', 'integrity', 'manifest'] as const
   const single = singles.find((name) => flags[name] !== undefined)
   if (words.length > 1 && single !== undefined) command.error(`error: --${single} is for a single image`)
-  return words.map((image) => imageAndName(image, flags.package))
+  return words.map((image) => imageAndName(image, flags.package, command))
 }
 
 /** `IMAGE=NAME`, or the name by its own option, or what the image's file is called. */
-function imageAndName(image: Name, given: Name | undefined): [Name, Name] {
+function imageAndName(image: Name, given: Name | undefined, command: Command): [Name, Name] {
   if (given !== undefined) return [image, given]
   const equals = image.lastIndexOf('=')
   if (equals > image.lastIndexOf('/')) return [image.slice(0, equals), image.slice(equals + 1)]
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  if (nameless.has(base))
+    command.error(`error: '${image}' names no package: add --package NAME, or write ${image}=NAME`)
   return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
 }
+
+/** What an image may be called that says nothing: standard input, directories by where they are, nothing at all. */
+const nameless: ReadonlySet<string> = new Set(['', '-', '.', '..'])
 
 function printMerge({ changed: _, ...report }: MergeReport, phases: PhaseTimes, flags: MergeFlags): void {
   if (flags.json) return printEvent('merge', { ...report, phases })

@@ -30,7 +30,7 @@ export async function makeProgressView(flags: OutputOptions): Promise<ProgressVi
     ? eventView()
     : flags.quiet
       ? silentView()
-      : isTerminal(complaints)
+      : isTerminal(complaints) && process.stderr.columns // one that says 0 would have a line for each character
         ? await liveView()
         : plainView(flags)
   return {
@@ -84,7 +84,7 @@ async function liveView(): Promise<View> {
       pace.look({ at: now, entries: progress.entries, bytes: progress.bytes })
       if (now < next) return
       next = now + redrawEvery
-      line(fitting(describeProgress(progress, pace, barWidth), process.stderr.columns ?? 80))
+      line(fitting(describeProgress(progress, pace, barWidth), process.stderr.columns))
     },
     end() {
       line.clear()

@@ -37,9 +37,17 @@ function* wrapped(head: string, cell: string, width: number): Generator<string> 
   yield line.trimEnd()
 }
 
+/** Of a terminal that does not say how wide it is, or says 0, as one without a size does. */
+export const usualColumns = 80
+
+/** How wide a terminal is. */
+export function columnsOf({ columns }: { readonly columns?: number }): number {
+  return columns || usualColumns
+}
+
 /** Prints rows: in columns on a terminal, else with two blanks between cells. */
 export function printRows(rows: readonly (readonly string[])[]): void {
-  const { isTTY, columns } = process.stdout
-  const lines = isTTY ? tableLines(rows, columns) : rows.map((row) => row.join(gap))
+  const { stdout } = process
+  const lines = stdout.isTTY ? tableLines(rows, columnsOf(stdout)) : rows.map((row) => row.join(gap))
   for (const line of lines) print(line)
 }

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { MergeDurability, Triggers } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
-import { durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
+import { checkWritable, durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
@@ -41,6 +41,7 @@ export function unmergeCommand(): Command {
 }
 
 async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
+  checkWritable(flags.changed)
   const { planUnmerge, unmerge } = await import('../merge/index.ts')
   const { durability, keepUndo, purge, trigger: triggers } = flags
   const options = {

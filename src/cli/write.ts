@@ -1,7 +1,7 @@
 // Standard output and standard error, written to at once: the engine works in this thread, and while it does nothing would
 // empty a stream that keeps what a pipe has not taken.
 
-import { writeSync } from 'node:fs'
+import { writeFileSync, writeSync } from 'node:fs'
 
 /** Standard output, for results. */
 export const output = 1
@@ -16,6 +16,15 @@ let lost: Error | undefined
 /** Why something could not be written, if anything could not. */
 export function lostOutput(): Error | undefined {
   return lost
+}
+
+/** Writes a file that tells of something done: as with all output, what cannot be written is said at the end. */
+export function writeToFile(file: Buffer, contents: Uint8Array): void {
+  try {
+    writeFileSync(file, contents)
+  } catch (error) {
+    lost ??= error as Error
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { accountsAt } from './accounts.ts'
 import { type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
 import type { ImageTree } from './imageTrees.ts'
+import { checkMark } from './mark.ts'
 import type { ImageOptions, MergeOptions } from './options.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
@@ -58,7 +59,9 @@ function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool
   if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
   try {
-    const directory = new State(root, stateName(options)).make()
+    const state = new State(root, stateName(options))
+    checkMark(state) // before a second one is made
+    const directory = state.make()
     removeAbandonedTrees(kernel, directory)
     return { root, name: directory.name }
   } catch (error) {

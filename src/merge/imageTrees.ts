@@ -137,17 +137,25 @@ function originOf({ options, unpacked }: ImageTree, above: LayersAbove): TreeOri
   return options.mode === undefined ? {} : { mode: options.mode }
 }
 
+/** What can be asked of archives only, in the command's words: a directory is refused rather than not held to it. */
+const forArchives: Readonly<Partial<Record<keyof ArchiveOptions, string>>> = {
+  format: '--format',
+  stripComponents: '--strip-components',
+  integrity: '--integrity',
+  manifest: '--manifest',
+  noDevices: '--no-devices',
+  noSetId: '--no-setid',
+  concatenated: '--concatenated',
+}
+
 /** Of directories only a container image's layout is one, which has to be asked for: any tree may look like it. */
 function isArchive(kernel: Kernel, { path, options }: ImageTree): boolean {
-  const { format } = options
-  if (path === standardInput || format === ociName || !isDirectory(kernel, path)) return true
-  if (format === undefined) return false
-  throw new InvalidArgumentError(
-    `the image '${displayName(path)}' is a directory, not an archive of format '${format}'`,
-    {
-      hint: 'Leave the format out to merge the directory as it is.',
-    },
-  )
+  if (path === standardInput || options.format === ociName || !isDirectory(kernel, path)) return true
+  const [, asked] = Object.entries(forArchives).find(([name]) => options[name as keyof ArchiveOptions]) ?? []
+  if (asked === undefined) return false
+  throw new InvalidArgumentError(`the image '${displayName(path)}' is a directory, and ${asked} is for archives`, {
+    hint: 'Leave that out to merge the directory as it is.',
+  })
 }
 
 function isDirectory(kernel: Kernel, path: Name): boolean {

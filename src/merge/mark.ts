@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { withDescriptor } from '../movefile/index.ts'
 import {
+  displayName,
   type Fd,
   isSyscallError,
   type Kernel,
@@ -18,7 +19,7 @@ import {
   toName,
   tryOpenat,
 } from '../sys/index.ts'
-import { NestedRootError, StateMissingError } from './errors.ts'
+import { InvalidArgumentError, NestedRootError, StateMissingError } from './errors.ts'
 import type { Directory, Root } from './root.ts'
 import { readWhole, type State, writeWhole } from './state.ts'
 
@@ -34,17 +35,27 @@ interface Mark {
 }
 
 /**
- * Demands that a marked root is used with its own state.
+ * Demands that a marked root is used with its own state, and that no other object has its name.
  *
  * @throws {StateMissingError} when that is not there, or another one is meant
+ * @throws {InvalidArgumentError}
  */
 export function checkMark(state: State): void {
   const { kernel, fd, path } = state.root
   const mark = readMark(kernel, fd)
-  if (mark === undefined) return
   const directory = state.find()
+  if (mark === undefined) {
+    if (directory === undefined && state.root.find(state.name) !== undefined) throw notDirectory(state)
+    return
+  }
   const isSame = directory !== undefined && readId(kernel, directory) === mark.id
   if (!isSame) throw new StateMissingError(path, { marked: mark.state, given: state.name })
+}
+
+function notDirectory({ root, name }: State): InvalidArgumentError {
+  return new InvalidArgumentError(`'${displayName(root.pathOf(name))}' is no directory, so it cannot be the state`, {
+    hint: 'Move it away, or say where the state is with --state.',
+  })
 }
 
 /** Marks a root with its state, by its only writer; the state's id is durable before the mark is made. */

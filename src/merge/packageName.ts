@@ -6,6 +6,9 @@ const valid = /^[A-Za-z0-9@][A-Za-z0-9@._+/-]*$/
 /** What a package of another installer may be called behind its colon: `libc6:amd64`, `bash-5.2~rc1-3.x86_64`. */
 const validImported = /^[A-Za-z0-9@_][A-Za-z0-9@._+/:~^-]*$/
 
+/** NAME_MAX: a name is stored as one component, in which a character that is encoded takes three bytes. */
+const longest = 255
+
 /** The installers whose packages can be imported; such a package is called `dpkg:bash`. */
 export const managers = ['dpkg', 'pacman', 'portage', 'apk', 'rpm'] as const
 
@@ -19,7 +22,7 @@ export type Manager = (typeof managers)[number]
  * @throws {InvalidArgumentError}
  */
 export function checkPackageName(name: string): string {
-  if (valid.test(name) && hasPlainComponents(name)) return name
+  if (valid.test(name) && hasPlainComponents(name)) return checkLength(name)
   const manager = managerOf(name)
   if (manager !== undefined) throw new ImportedPackageError(name, manager)
   throw new InvalidArgumentError(`'${name}' is not a package name`, {
@@ -27,9 +30,16 @@ export function checkPackageName(name: string): string {
   })
 }
 
+function checkLength(name: string): string {
+  if (encodePackageName(name).length <= longest) return name
+  throw new InvalidArgumentError(`the package name '${name.slice(0, 40)}…' is too long`, {
+    hint: `It may have ${longest} characters; each that is no letter, digit or ._+-@ counts as three.`,
+  })
+}
+
 /** Checks a name that a record may have: of a package of ours, or of an imported one. @throws {InvalidArgumentError} */
 export function checkRecordedName(name: string): string {
-  return managerOf(name) === undefined ? checkPackageName(name) : name
+  return managerOf(name) === undefined ? checkPackageName(name) : checkLength(name)
 }
 
 /** The installer whose package this is; undefined for one of ours. */

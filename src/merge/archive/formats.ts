@@ -53,7 +53,8 @@ export function openArchive(source: ByteSource, reading: Reading, formatName?: s
   const inner = decompressed(source, reading)
   const head = headOf(stored, Buffer.from(inner.peek(headBytes)))
   const format = named ?? formats.find((each) => each.reads === 'plain' && each.recognises(head))
-  if (format === undefined) throw source.corrupt('is no archive of a format that is known')
+  if (format === undefined)
+    throw source.corrupt(stored.length === 0 ? 'is empty' : 'is no archive of a format that is known')
   return openAs(format, inner, source, reading)
 }
 

@@ -10,7 +10,7 @@ import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
 import { readPayload } from './payload.ts'
 import { PayloadDigest } from './payloadDigest.ts'
-import { type ArchiveOptions, withArchive } from './unpack.ts'
+import { type ArchiveOptions, strippedAway, withArchive } from './unpack.ts'
 
 /** Options of readArchive(). */
 export interface ReadArchiveOptions extends ArchiveOptions {
@@ -32,6 +32,8 @@ export function readArchiveRecord(engine: EngineContext, options: ReadArchiveOpt
       allowance.member(member.path)
       if (name !== '') entries.set(name, entryOf(name, member, { entries, strip, allowance }))
     }
+    if (options.stripComponents && entries.size === 0)
+      throw strippedAway(toName(options.image), options.stripComponents)
     const sorted = [...entries.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
     const packageName = options.package ?? archive.facts.packageName ?? 'archive'
     return Buffer.concat([...recordBytes({ packageName, entries: sorted })])

@@ -1,7 +1,15 @@
 // Unpacking: an archive's members become objects of a hidden tree, which is then the image.
 
 import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
-import { type CancelFlag, isSyscallError, type Kernel, type Name, type Stat, toName } from '../../sys/index.ts'
+import {
+  type CancelFlag,
+  displayName,
+  isSyscallError,
+  type Kernel,
+  type Name,
+  type Stat,
+  toName,
+} from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
 import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
@@ -119,6 +127,7 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
     })
     try {
       for (const member of archive.members()) unpacker.add(member)
+      if (options.stripComponents && !unpacker.hasNames) throw strippedAway(path, options.stripComponents)
       if (archive.facts.whiteouts !== undefined && options.stripComponents)
         throw new InvalidArgumentError("the names of a container's layer are the root's: none of their components goes")
       manifest?.finish()
@@ -128,6 +137,13 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       throw error
     }
     return { facts: archive.facts, files: unpacker.files, lost: unpacker.lost, withXattrs: unpacker.withXattrs }
+  })
+}
+
+/** An archive of which nothing is left would replace a package by an empty one. */
+export function strippedAway(path: Name, count: number): InvalidArgumentError {
+  return new InvalidArgumentError(`without ${count} components no name of the archive '${displayName(path)}' is left`, {
+    hint: 'Take off fewer; `rootmerge list --archive` shows its names.',
   })
 }
 

@@ -59,6 +59,7 @@ export class Unpacker {
   readonly #kernel: Kernel
   readonly #tree: Root
   readonly #maker: FileMaker
+  #hasNames = false
   /** From the first file on, where there are threads that help. */
   #makers: Makers | undefined
   readonly #directories = new Map<Name, Member>()
@@ -83,8 +84,16 @@ export class Unpacker {
     const name = memberName(member.path, stripComponents)
     allowance.member(member.path)
     this.#check(member)
-    if (name !== '') this.#make(name, member)
+    if (name !== '') {
+      this.#hasNames = true
+      this.#make(name, member)
+    }
     onEntry(member.size)
+  }
+
+  /** Whether any member so far had a name, which is not the top and was not stripped away. */
+  get hasNames(): boolean {
+    return this.#hasNames
   }
 
   /** What the caller does not want from any archive. */

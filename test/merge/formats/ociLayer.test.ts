@@ -251,7 +251,10 @@ describe('one layer of a container image over a root', function () {
       // As a tree its whiteouts would be files like others.
       const unpacked = join(where, 'unpacked')
       fs.mkdirSync(unpacked)
-      await assert.rejects(merge({ root, image: unpacked, package: 'layer', format }), /is a directory, not an archive/)
+      await assert.rejects(
+        merge({ root, image: unpacked, package: 'layer', format }),
+        /is a directory, and --format is for archives/,
+      )
     }))
 })
 

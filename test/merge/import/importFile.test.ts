@@ -157,10 +157,7 @@ describe('rootmerge import', () => {
       const file = join(directory, 'CONTENTS')
       fs.writeFileSync(file, 'dir /usr\nfif /usr/fifo\n')
       const dry = run(file, '--package', 'mine', '--dry-run')
-      assert.deepEqual(
-        [dry.status, dry.stdout],
-        [0, '1 packages, 2 names: 1 added, 0 refreshed, 0 removed (dry run)\n'],
-      )
+      assert.deepEqual([dry.status, dry.stdout], [0, '1 package, 2 names: 1 added, 0 refreshed, 0 removed (dry run)\n'])
       assert.ok(!fs.existsSync(join(root, 'var')))
       const done = run(file, '--package', 'mine', '--json')
       const { event, added } = JSON.parse(done.stdout.trim().split('\n').at(-1) ?? '')

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { command, expectExit, type Outcome, run, Terminal } from '../support/command.ts'
+import { withDirectory } from '../support/scratch.ts'
+import { differencesBetween, snapshot } from '../support/snapshot.ts'
+import { writeTree } from '../support/tree.ts'
+
+interface Bench {
+  readonly directory: string
+  readonly root: string
+  readonly image: string
+}
+
+/** A root with a package, an image of its next version, and the same as an archive. */
+function withPackage(body: (bench: Bench) => unknown): Promise<void> {
+  return withDirectory(async (directory) => {
+    const [root, image] = [join(directory, 'root'), join(directory, 'image')]
+    for (const made of [root, image, join(directory, 'older')]) fs.mkdirSync(made)
+    writeTree(join(directory, 'older'), 'f /etc/file "1"')
+    writeTree(image, 'f /etc/file "2"\nf /usr/bin/tool "tool"')
+    execFileSync('tar', ['-cf', join(directory, 'image.tar'), '-C', image, '.'])
+    fs.writeFileSync(join(directory, 'empty.tar'), '')
+    expectExit(run('merge', `${join(directory, 'older')}=image`, '--root', root), 0)
+    await body({ directory, root, image })
+  })
+}
+
+/** Types a line in a directory. */
+function inDirectory(directory: string, words: string): Outcome {
+  const line = `exec '${process.execPath}' '${command}' ${words}`
+  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', line], { cwd: directory, encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+/** What is typed after `merge`, of names in the bench's directory; what it says and exits with. */
+const refused: readonly (readonly [words: string, status: number, says: RegExp])[] = [
+  ['image --strip-components 1', 2, /is a directory, and --strip-components is for archives/],
+  ['image --integrity sha512-AAAA', 2, /--integrity is for archives/],
+  ['image --manifest image.tar', 2, /--manifest is for archives/],
+  ['image --no-devices', 2, /--no-devices is for archives/],
+  ['image --no-setid', 2, /--no-setid is for archives/],
+  ['image --concatenated', 2, /--concatenated is for archives/],
+  ['image.tar --strip-components 9', 2, /without 9 components no name of the archive/],
+  ['empty.tar --package image', 1, /is empty/],
+  ["image --exclude ''", 2, /'' is invalid. It is empty/],
+  ["image --include ''", 2, /It is empty/],
+  ["image --collision-ignore ''", 2, /It is empty/],
+  ["image --install-mask ''", 2, /It is empty/],
+  ["image --protect ''", 2, /It is empty/],
+  ['image --trigger x=', 2, /a pattern is empty/],
+  ['- </dev/null', 2, /'-' names no package: add --package NAME/],
+  ['image/.', 2, /names no package/],
+  ["''", 2, /'' names no package/],
+  [`image --package ${'x'.repeat(256)}`, 2, /the package name 'x{40}…' is too long/],
+  [`image --package ${'x/'.repeat(64)}x`, 2, /is too long/],
+  ['image --contents absent/contents', 3, /ENOENT.*absent/],
+  ['image --contents image', 3, /is a directory\n {2}Nothing was changed. It is a directory: name a file/],
+  ['image --changed absent/changed', 3, /ENOENT.*absent/],
+  ['image --dry-run --report absent/page', 3, /ENOENT.*absent/],
+  ['image.tar=a image.tar=b --replaces image', 1, /is one name with 'etc\/file' of a, the same: share it/],
+]
+
+/** The state's file that says who asked last. */
+const but = { without: ['var/lib/rootmerge/lock'], directoryTimes: false }
+
+describe('a careless merge', function () {
+  this.slow(2000)
+
+  for (const [words, status, says] of refused) {
+    it(`is refused, and changes nothing: ${words.slice(0, 60)}`, () =>
+      withPackage(({ directory, root }) => {
+        const before = snapshot(root, but)
+        const outcome = expectExit(inDirectory(directory, `merge ${words} --root root`), status)
+        assert.match(outcome.stderr, says)
+        assert.deepEqual(differencesBetween(before, snapshot(root, but)), [])
+      }))
+  }
+
+  it('of a long list that cannot be written in the end is done, and says so', () =>
+    withPackage(({ directory, root }) => {
+      const outcome = expectExit(inDirectory(directory, 'merge image --root root --changed /dev/full'), 3)
+      assert.match(outcome.stderr, /not all of its output could be written: ENOSPC/)
+      assert.doesNotMatch(outcome.stderr, /[Nn]othing was changed/)
+      assert.equal(fs.readFileSync(join(root, 'etc/file'), 'utf8'), '2')
+    }))
+
+  it('at a terminal without a size is told in lines of 80 characters', () =>
+    withPackage(async ({ root, image }) => {
+      const terminal = new Terminal(['merge', image, '--root', root], { columns: 0 })
+      assert.equal(await terminal.ended(), 0)
+      assert.match(terminal.shown, /image merged: 5 entries \(placed 1, replaced 1/)
+    }))
+})
+
+describe('other careless commands', function () {
+  this.slow(2000)
+
+  it('import says what it needs', () =>
+    withPackage(({ root }) => {
+      for (const words of [[], ['--dpkg', '--rpm'], ['file', '--apk']]) {
+        const { stderr } = expectExit(run('import', ...words, '--root', root), 2)
+        assert.match(stderr, /^error: give one of a file, --dpkg, --pacman/, words.join(' '))
+      }
+    }))
+
+  it('unmerge looks at a pattern and at a file before it removes anything', () =>
+    withPackage(({ directory, root }) => {
+      const before = snapshot(root, but)
+      for (const [words, status] of [
+        ['--trigger x=', 2],
+        ['--changed absent/file', 3],
+      ] as const) {
+        expectExit(inDirectory(directory, `unmerge image --root root ${words}`), status)
+        assert.deepEqual(differencesBetween(before, snapshot(root, but)), [])
+      }
+    }))
+
+  it('name a state that is no directory, and leave it', () =>
+    withPackage(({ directory }) => {
+      const other = join(directory, 'other')
+      writeTree(other, 'f /var/lib/rootmerge "a file"')
+      for (const words of ['list', 'verify', 'recover', 'merge image', 'merge image.tar']) {
+        const { stderr } = expectExit(inDirectory(directory, `${words} --root other`), 2)
+        assert.match(stderr, /'other\/var\/lib\/rootmerge' is no directory, so it cannot be the state/, words)
+      }
+      assert.equal(fs.readFileSync(join(other, 'var/lib/rootmerge'), 'utf8'), 'a file')
+    }))
+
+  it('list does not show an archive without names as an empty one', () =>
+    withPackage(({ directory }) => {
+      assert.match(expectExit(inDirectory(directory, 'list --archive image.tar'), 0).stdout, /usr\/bin\/tool/)
+      assert.match(expectExit(inDirectory(directory, 'list --archive empty.tar'), 1).stderr, /is empty/)
+    }))
+})
