@@ -88,5 +88,7 @@ export const magics = {
 export const NAME_MAX = 255
 /** PATH_MAX of limits.h: bytes in a path, the NUL at its end included. */
 export const PATH_MAX = 4096
+/** XATTR_NAME_MAX of limits.h: bytes in the name of one attribute. */
+export const XATTR_NAME_MAX = 255
 /** XATTR_SIZE_MAX of limits.h: bytes in the value of one attribute, or in the list of their names. */
 export const XATTR_SIZE_MAX = 65536

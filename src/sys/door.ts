@@ -1,13 +1,14 @@
 // The door: syscall(2) through koffi, the memory that calls share, and the one place where errno is read.
 //
 // koffi checks nothing: NaN becomes 0 (and `close(NaN)` would close descriptor 0), 2^40 is cut to 32 bits, a NUL
-// ends a string early. Every number and name therefore passes `fdOf`, `integerOf` or `encode` below.
+// ends a string early. Every number and name therefore passes `fdOf`, `integerOf` or nameMemory.ts.
 
-import { AT_FDCWD, PATH_MAX } from './constants.ts'
+import { AT_FDCWD, PATH_MAX, XATTR_NAME_MAX } from './constants.ts'
 import { type ErrnoName, errnoName } from './errno.ts'
 import { SyscallError } from './errors.ts'
 import type { Fd, Name } from './kernel.ts'
 import { loadKoffi, loadLibc } from './koffi.ts'
+import { nameMemory } from './nameMemory.ts'
 import { type CallName, platformNumbers } from './platform.ts'
 
 type Arguments = readonly number[]
@@ -16,13 +17,12 @@ type InvokeBuffer = (call: number, first: number, buffer: Uint8Array | null, ...
 
 /** Byte offsets in the memory that calls share; one thread makes one call at a time. */
 const areas = {
-  path: 0,
-  secondPath: 4096,
-  attribute: 8192,
-  empty: 8640,
-  struct: 8704,
-  values: 12288,
-  size: 12288 + 65536,
+  paths: 0,
+  attributes: 3 * PATH_MAX,
+  empty: 14336,
+  struct: 14400,
+  values: 16384,
+  size: 16384 + 65536,
 }
 
 /** What `linux.ts` makes its calls with. */
@@ -42,9 +42,8 @@ export interface Door {
   readonly struct32: Uint32Array
   readonly struct64: BigInt64Array
   readonly values: Buffer
-  /** Puts a path, a second path, or an attribute's name into shared memory: its address. */
+  /** Puts a path, or an attribute's name, into shared memory: its address, valid with the one before it. */
   path(path: Name): number
-  secondPath(path: Name): number
   attribute(name: Name): number
   /** Why the call that has just returned -1 was refused, for answers that are no errors. Must be the first thing after it. */
   errno(): ErrnoName
@@ -68,6 +67,10 @@ export function openDoor(): Door {
   const bytes = Buffer.from(memory)
   bytes.fill(0)
   const invoke4 = invoke(4)
+  const names = (start: number, room: number) => nameMemory(Buffer.from(memory, start, 3 * room), base + start, room)
+  const paths = names(areas.paths, PATH_MAX)
+  const empty = base + areas.empty
+  const path = (name: Name) => (name === '' ? empty : paths(name))
 
   return {
     calls,
@@ -76,14 +79,13 @@ export function openDoor(): Door {
     invoke5: invoke(5),
     invoke6: invoke(6),
     invokeBuffer,
-    address: { empty: base + areas.empty, struct: base + areas.struct, values: base + areas.values },
+    address: { empty, struct: base + areas.struct, values: base + areas.values },
     struct: Buffer.from(memory, areas.struct, 512),
     struct32: new Uint32Array(memory, areas.struct, 128),
     struct64: new BigInt64Array(memory, areas.struct, 64),
     values: Buffer.from(memory, areas.values, 65536),
-    path: (path) => base + encode(bytes, path, areas.path, PATH_MAX),
-    secondPath: (path) => base + encode(bytes, path, areas.secondPath, PATH_MAX),
-    attribute: (name) => base + encode(bytes, name, areas.attribute, areas.empty - areas.attribute),
+    path,
+    attribute: names(areas.attributes, XATTR_NAME_MAX + 1),
     errno: () => errnoName(koffi.errno()),
     failure(call, fd, path, secondFd, secondPath) {
       const code = errnoName(koffi.errno()) // before anything else can overwrite it
@@ -96,8 +98,7 @@ export function openDoor(): Door {
 
   /** What /proc says that a descriptor is: asked only for errors, so success pays nothing for good messages. */
   function pathOfDescriptor(fd: Fd, readlink: (link: number, buffer: number) => number): Name | undefined {
-    const link = base + encode(bytes, `/proc/self/fd/${fd}`, areas.path, PATH_MAX)
-    const length = readlink(link, base + areas.values)
+    const length = readlink(path(`/proc/self/fd/${fd}`), base + areas.values)
     return length > 0 ? bytes.toString('latin1', areas.values, areas.values + length) : undefined
   }
 }
@@ -107,20 +108,6 @@ function locatePath(fd: Fd | undefined, path: Name | undefined, ask: (fd: Fd) =>
   const directory = ask(fd)
   if (directory === undefined || path === undefined || path === '') return directory ?? path
   return directory === '/' ? `/${path}` : `${directory}/${path}`
-}
-
-// A NUL would silently end the name; a character over 0xff is not a byte, so a UTF-16 string slipped in.
-const notBytes = /[\0\u0100-\uffff]/
-
-function encode(memory: Buffer, name: Name, start: number, room: number): number {
-  if (notBytes.test(name)) {
-    if (name.includes('\0')) throw new SyscallError('EINVAL', 'encode', name)
-    throw new TypeError(`not a name in bytes: ${JSON.stringify(name)}`)
-  }
-  if (name.length >= room) throw new SyscallError('ENAMETOOLONG', 'encode', name)
-  memory.write(name, start, 'latin1')
-  memory[start + name.length] = 0
-  return start
 }
 
 /** Passes a descriptor through, or throws: a wrong number here would reach somebody else's file. */

@@ -20,15 +20,15 @@ export function nameCalls(
       }
     },
     renameat(from, fromPath, to, toPath, flags = 0) {
-      const result = invoke5(calls.renameat2, fdOf(from), door.path(fromPath), fdOf(to), door.secondPath(toPath), flags)
+      const result = invoke5(calls.renameat2, fdOf(from), door.path(fromPath), fdOf(to), door.path(toPath), flags)
       if (result < 0) throw door.failure('renameat2', from, fromPath, to, toPath)
     },
     linkat(from, fromPath, to, toPath, flags = 0) {
-      const result = invoke5(calls.linkat, fdOf(from), door.path(fromPath), fdOf(to), door.secondPath(toPath), flags)
+      const result = invoke5(calls.linkat, fdOf(from), door.path(fromPath), fdOf(to), door.path(toPath), flags)
       if (result < 0) throw door.failure('linkat', from, fromPath, to, toPath)
     },
     symlinkat(target, directory, path) {
-      const result = invoke3(calls.symlinkat, door.secondPath(target), fdOf(directory), door.path(path))
+      const result = invoke3(calls.symlinkat, door.path(target), fdOf(directory), door.path(path))
       if (result < 0) throw door.failure('symlinkat', directory, path)
     },
     mknodat(directory, path, type, mode, device) {
