@@ -36,7 +36,8 @@ export function copySmall(
   const buffer = work.smallBuffer()
   if (kernel.pread(source.fd, buffer, 0) !== size) return undefined
   for (let written = 0; written < size; ) {
-    const count = kernel.pwrite(target, buffer.subarray(written, size), written)
+    const rest = written === 0 ? buffer : buffer.subarray(written)
+    const count = kernel.pwrite(target, rest, written, size - written)
     if (count === 0) return undefined // the general way knows how to fail
     written += count
   }

@@ -33,7 +33,7 @@ export interface CopyOptions {
   /** The device of the target, when the caller has just created it (regular, empty, not O_APPEND): saves two calls. */
   readonly freshOn?: number
   /** Given all of the contents where they pass through memory in one piece (small files): valid during the call. */
-  readonly onContents?: (bytes: Uint8Array) => void
+  readonly onContents?: ((bytes: Uint8Array) => void) | undefined
 }
 
 /** Which part goes where. All numbers are bytes. */

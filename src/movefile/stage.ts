@@ -161,16 +161,19 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
   const inodeFlags = policy.inodeFlags ? readAttributes(kernel, from, stat, policy).inodeFlags : undefined
   if (inodeFlags !== undefined) setInodeFlags(kernel, to, { flags: inodeFlags, mask: beforeContents }, flagsLost)
   const inherited = whatWasMade(kernel, to, options.inheritance, open.mode)
+  const { payload } = options
   let isRead = false
-  const onContents = (bytes: Uint8Array) => {
-    isRead = true
-    options.payload?.ofBytes(bytes)
-  }
+  const onContents =
+    payload &&
+    ((bytes: Uint8Array) => {
+      isRead = true
+      payload.ofBytes(bytes)
+    })
   // The known members first: V8 adds those behind a spread one by one, slowly.
   const copyOptions = { stat, freshOn: inherited.dev, onContents, ...stager.copyOptions }
   const copy = copier.copyContents(from, to, copyOptions)
   if (copy.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
-  if (!isRead) options.payload?.ofFile(from)
+  if (!isRead) payload?.ofFile(from)
   const attributes = attributesToApply(stager, from, stat, options)
   const applied = applyAttributes(kernel, { fd: to, type: 'file', inherited }, attributes, policy)
   if (options.durable) kernel.fsync(to)

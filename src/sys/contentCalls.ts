@@ -13,16 +13,18 @@ const BLKGETSIZE64 = 0x80081272
 /** Calls that read and write. */
 export function contentCalls(door: Door): Pick<Kernel, 'read' | 'write' | 'pread' | 'pwrite'> {
   const { calls, invokeBuffer } = door
-  const transfer = (call: CallName, fd: Fd, bytes: Uint8Array, offset: number) => {
-    const length = invokeBuffer(calls[call], fdOf(fd), bytes, bytes.length, integerOf(offset))
-    if (length < 0) throw door.failure(call, fd)
-    return length
+  const transfer = (call: CallName, fd: Fd, bytes: Uint8Array, offset: number, length = bytes.length) => {
+    // The kernel would read on, in memory that is somebody else's.
+    if (!(length >= 0 && length <= bytes.length)) throw new RangeError(`not in ${bytes.length} bytes: ${length}`)
+    const moved = invokeBuffer(calls[call], fdOf(fd), bytes, length, integerOf(offset))
+    if (moved < 0) throw door.failure(call, fd)
+    return moved
   }
   return {
     read: (fd, buffer) => transfer('read', fd, buffer, 0),
     write: (fd, bytes) => transfer('write', fd, bytes, 0),
     pread: (fd, buffer, offset) => transfer('pread64', fd, buffer, offset),
-    pwrite: (fd, bytes, offset) => transfer('pwrite64', fd, bytes, offset),
+    pwrite: (fd, bytes, offset, length) => transfer('pwrite64', fd, bytes, offset, length),
   }
 }
 

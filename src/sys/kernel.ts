@@ -151,7 +151,8 @@ export interface Kernel {
   read(fd: Fd, buffer: Uint8Array): number
   write(fd: Fd, bytes: Uint8Array): number
   pread(fd: Fd, buffer: Uint8Array, offset: number): number
-  pwrite(fd: Fd, bytes: Uint8Array, offset: number): number
+  /** pwrite(2) of the first `length` bytes, of all by default: a view of them would cost more than the call's own way. */
+  pwrite(fd: Fd, bytes: Uint8Array, offset: number, length?: number): number
   /** copy_file_range(2) with both offsets explicit: bytes copied. */
   copyFileRange(source: Fd, sourceOffset: number, target: Fd, targetOffset: number, length: number): number
   /** sendfile(2) with an explicit source offset; writes at the position of `target`. */

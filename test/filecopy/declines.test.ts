@@ -215,7 +215,10 @@ describe('the chain', () => {
   it('sees what a method gets wrong (sabotage)', () => {
     const lying: Kernel = { ...machine, sendfile: (_target, _source, _offset, length) => length }
     assert.throws(() => copyData(lying, { methods: ['sendfile', 'read_write'] }), assert.AssertionError)
-    const shifted: Kernel = { ...machine, pwrite: (fd, bytes, offset) => machine.pwrite(fd, bytes, offset + 1) }
+    const shifted: Kernel = {
+      ...machine,
+      pwrite: (fd, bytes, offset, length) => machine.pwrite(fd, bytes, offset + 1, length),
+    }
     assert.throws(() => copyData(shifted, { methods: ['read_write'] }), assert.AssertionError)
   })
 })

@@ -45,9 +45,9 @@ async function brokenPoints(
 function finalTooEarly(kernel: Kernel): Kernel {
   return {
     ...kernel,
-    pwrite(fd, bytes, offset) {
+    pwrite(fd, bytes, offset, length) {
       const text = Buffer.from(bytes).toString('latin1')
-      if (!text.includes('{"kind":"commit"')) return kernel.pwrite(fd, bytes, offset)
+      if (!text.includes('{"kind":"commit"')) return kernel.pwrite(fd, bytes, offset, length)
       const frame = Buffer.from(text.replace('"commit"', '"final" '), 'latin1')
       frame.writeUInt32LE(crc32(frame.subarray(8)), 4)
       return kernel.pwrite(fd, frame, offset)

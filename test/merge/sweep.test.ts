@@ -121,7 +121,7 @@ describe('the sweep itself', function () {
     const broken = await brokenPoints((kernel) => ({
       ...kernel,
       fdatasync: () => {},
-      pwrite: (_, bytes) => bytes.length,
+      pwrite: (_, bytes, _offset, length = bytes.length) => length,
     }))
     assert.ok(broken > 5, `only ${broken} points were noticed`)
   })

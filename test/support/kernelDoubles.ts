@@ -104,7 +104,7 @@ export function shortCounts(kernel: Kernel, most: number): Kernel {
     read: (fd, buffer) => kernel.read(fd, cut(buffer)),
     write: (fd, bytes) => kernel.write(fd, cut(bytes)),
     pread: (fd, buffer, offset) => kernel.pread(fd, cut(buffer), offset),
-    pwrite: (fd, bytes, offset) => kernel.pwrite(fd, cut(bytes), offset),
+    pwrite: (fd, bytes, offset, length = bytes.length) => kernel.pwrite(fd, bytes, offset, Math.min(length, most)),
     copyFileRange: (source, from, target, to, length) =>
       kernel.copyFileRange(source, from, target, to, Math.min(length, most)),
     sendfile: (target, source, offset, length) => kernel.sendfile(target, source, offset, Math.min(length, most)),

@@ -278,6 +278,19 @@ for (const [title, open] of Object.entries(kernels)) {
         kernel.close(target)
       }))
 
+    it('writes the beginning of what it is given, and never what is behind it', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, join(directory, 'file'), O_RDWR | O_CREAT | O_EXCL, 0o600)
+        const bytes = Buffer.from('abcdef').subarray(1, 5)
+        assert.equal(kernel.pwrite(fd, bytes, 2, 3), 3)
+        assert.equal(kernel.pwrite(fd, bytes, 0, 0), 0)
+        for (const length of [5, -1, Number.NaN, 2 ** 53]) {
+          assert.throws(() => kernel.pwrite(fd, bytes, 0, length), RangeError)
+        }
+        kernel.close(fd)
+        assert.equal(fs.readFileSync(join(directory, 'file'), 'latin1'), '\0\0bcd')
+      }))
+
     it('waits for a pipe no longer than told', () => {
       const [reader, writer] = kernel.pipe()
       assert.deepEqual(kernel.poll([{ fd: reader, events: POLLIN }], 1), [0])
