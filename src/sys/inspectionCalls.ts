@@ -3,7 +3,7 @@
 import { AT_EACCESS, AT_EMPTY_PATH, AT_HANDLE_FID, AT_SYMLINK_NOFOLLOW, PATH_MAX, SEEK_SET } from './constants.ts'
 import { type Door, fdOf } from './door.ts'
 import type { DirectoryEntry, Fd, FileType, Kernel } from './kernel.ts'
-import { decodeStatx, statxMask } from './statx.ts'
+import { StatMemory, statxMask } from './statx.ts'
 
 const AT_NO_AUTOMOUNT = 0x800
 
@@ -13,20 +13,21 @@ export function inspectionCalls(
 ): Pick<Kernel, 'fstat' | 'statat' | 'findat' | 'readDirectory' | 'readlinkat' | 'handleAt'> {
   const { calls, invoke3, invoke4, invoke5, address, struct, struct32, values } = door
   const statFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT
-  const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, address.struct)
+  const stats = new StatMemory(door.addressOf)
+  const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, stats.next())
   let handleFlags = AT_HANDLE_FID
 
   return {
     fstat(fd) {
       if (statx(fd, address.empty) < 0) throw door.failure('statx', fd)
-      return decodeStatx(struct32)
+      return stats.take()
     },
     statat(directory, path) {
       if (statx(directory, door.path(path)) < 0) throw door.failure('statx', directory, path)
-      return decodeStatx(struct32)
+      return stats.take()
     },
     findat(directory, path) {
-      if (statx(directory, door.path(path)) >= 0) return decodeStatx(struct32)
+      if (statx(directory, door.path(path)) >= 0) return stats.take()
       if (door.errno() === 'ENOENT') return undefined // an answer, not an error: it costs no stack and no path
       throw door.failure('statx', directory, path)
     },

@@ -52,6 +52,8 @@ const at = {
   dev: 34,
   words: 36,
 } as const
+/** 32-bit words of a whole struct. */
+const structWords = 64
 /** Structs that lie in one piece of memory. */
 const structsAtOnce = 128
 
@@ -168,21 +170,40 @@ export function unpackStat(words: Uint32Array, start: number): Stat {
   return new InodeStat(words, start)
 }
 
-/** Memory for stats to come. */
-let room = new Uint32Array(0)
-let used = 0
+/** Where the kernel writes one struct statx after the other: each stat is a view of what it wrote. */
+export class StatMemory {
+  readonly #addressOf: (words: Uint32Array) => number
+  #words: Uint32Array = new Uint32Array(0)
+  #start = 0
+  #end = 0
+  #address = 0
 
-/** Reads one struct statx. @throws {SyscallError} EOVERFLOW for a size beyond 2^53, which no number could say exactly */
-export function decodeStatx(words: Uint32Array): Stat {
-  if ((words[at.size + 1] as number) >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
-  if (used === room.length) {
-    room = new Uint32Array(structsAtOnce * at.words)
-    used = 0
+  /** @param addressOf  of memory that stays where it is */
+  constructor(addressOf: (words: Uint32Array) => number) {
+    this.#addressOf = addressOf
   }
-  const start = used
-  for (let index = 0; index < at.words; index++) room[start + index] = words[index] as number
-  used += at.words
-  return new InodeStat(room, start)
+
+  /** Where the kernel is to write the next struct. */
+  next(): number {
+    if (this.#start === this.#end) this.#renew()
+    return this.#address + 4 * this.#start
+  }
+
+  /** What it has written there. @throws {SyscallError} EOVERFLOW for a size beyond 2^53, which no number could say exactly */
+  take(): Stat {
+    const start = this.#start
+    if ((this.#words[start + at.size + 1] as number) >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
+    this.#start += at.words
+    return new InodeStat(this.#words, start)
+  }
+
+  /** A struct's last words are of no use, so the next one is written over them; behind the last one they need room. */
+  #renew(): void {
+    this.#end = structsAtOnce * at.words
+    this.#words = new Uint32Array(this.#end + structWords - at.words)
+    this.#address = this.#addressOf(this.#words)
+    this.#start = 0
+  }
 }
 
 /** A stat with some parts of it replaced. Spreading one would lose what it makes when asked. */

@@ -343,6 +343,27 @@ describe('fchmodat2() where the kernel has no such call (before Linux 6.6)', () 
   })
 })
 
+describe('a stat', () => {
+  it('stays what it was while the kernel writes more of them, through several pieces of memory', () =>
+    withDirectory((directory) => {
+      const kernel = linuxKernel()
+      const sizes = Array.from({ length: 300 }, (_, index) => index * 7)
+      for (const size of sizes) fs.writeFileSync(join(directory, String(size)), Buffer.alloc(size))
+      const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+      const stats = sizes.map((size) => {
+        const stat = kernel.statat(fd, String(size))
+        assert.equal(kernel.findat(fd, 'absent'), undefined)
+        return { stat, atOnce: statWith(stat, {}) }
+      })
+      kernel.close(fd)
+      assert.deepEqual(
+        stats.map(({ stat }) => stat.size),
+        sizes,
+      )
+      for (const { stat, atOnce } of stats) assert.deepEqual(statWith(stat, {}), atOnce)
+    }))
+})
+
 describe('packStat()', () => {
   it('puts all that the kernel said of an object where another thread reads it', () =>
     withDirectory((directory) => {
