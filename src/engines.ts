@@ -16,6 +16,7 @@ export const engines: EngineTable = {
   listEntries: () => import('./merge/inspectEngine.ts'),
   listHistory: () => import('./merge/undoEngine.ts'),
   listPackages: () => import('./merge/inspectEngine.ts'),
+  listShare: () => import('./merge/memberListing.ts'),
   listUpdates: () => import('./merge/config/inspectUpdates.ts'),
   makeShare: () => import('./merge/archive/makeShare.ts'),
   mergeImages: () => import('./merge/mergeEngine.ts'),

@@ -8,8 +8,8 @@
 import { quietly, withDescriptor } from '../movefile/index.ts'
 import { type Fd, isSyscallError, type Kernel, type Name, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../sys/index.ts'
 import { RecoveryPendingError } from './errors.ts'
-import { frameOf, GrowingRead, readFrame } from './journalFrames.ts'
-import { Members, type MembersRecord } from './members.ts'
+import { frameOf, GrowingRead, payloadOf, readFrame } from './journalFrames.ts'
+import { keptMembers, Members, type MembersRecord } from './members.ts'
 import type { Step } from './steps.ts'
 import type { JournaledImage, JournaledTakings, Remainder, Taking } from './takings.ts'
 
@@ -116,15 +116,16 @@ export class Journal {
   /**
    * Adds a record; it is on its way to the disk after the next flush or marker. Many are written before that, so that
    * they need not wait in memory.
-   *
-   * @returns the record as it is kept
    */
-  append(record: JournalRecord): Buffer {
-    const payload = payloadOf(record)
+  append(record: JournalRecord): void {
+    this.appendPayload(payloadOf(record))
+  }
+
+  /** Adds a record that was made elsewhere. */
+  appendPayload(payload: Buffer): void {
     this.#pending.push(payload)
     this.#pendingBytes += payload.length
     if (this.#pendingBytes >= mostPendingBytes) this.#ahead = this.#written()
-    return payload
   }
 
   /**
@@ -225,10 +226,6 @@ export class Journal {
   }
 }
 
-function payloadOf(record: JournalRecord): Buffer {
-  return Buffer.from(JSON.stringify(record), 'utf8')
-}
-
 interface ReadJournal {
   readonly state: JournalState
   /** Where the next record goes. */
@@ -280,7 +277,7 @@ function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
   for (const record of records) {
     if (record.kind === 'directory') directories.push(record)
     else if (record.kind === 'step') steps.push(record.step)
-    else if (record.kind === 'members') members.add(record, payloadOf(record))
+    else if (record.kind === 'members') members.add(record, keptMembers(record))
     else if (record.kind === 'image') images.push(record)
     else if (record.kind === 'taking') takings.push(record)
     else if (record.kind === 'remainder') remainders.push(record)

@@ -20,6 +20,11 @@ export interface FrameFacts {
   readonly index: number
 }
 
+/** What of a record lies behind its header. */
+export function payloadOf(record: object): Buffer {
+  return Buffer.from(JSON.stringify(record), 'utf8')
+}
+
 /** A record with its header. */
 export function frameOf(payload: Buffer, { version, id, index }: FrameFacts): Buffer {
   const frame = Buffer.alloc(headerBytes + payload.length)

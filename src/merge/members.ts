@@ -4,16 +4,21 @@
 import { withDescriptor } from '../movefile/index.ts'
 import { type Fd, joinName, type Kernel, type Name, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../sys/index.ts'
 import { identityOf } from './identity.ts'
+import { payloadOf } from './journalFrames.ts'
 
 /** Which directory of a step was listed: the one that it places, or the one that it displaces. */
 export type ListedTree = 'staged' | 'displaced'
 
-/** Some members of such a directory, as the journal keeps them: a large directory takes several of these. */
-export interface MembersRecord {
-  readonly kind: 'members'
+/** Of which step a directory is. */
+export interface TreeOfStep {
   /** The staging name of the step. */
   readonly staging: Name
   readonly which: ListedTree
+}
+
+/** Some members of such a directory, as the journal keeps them: a large directory takes several of these. */
+export interface MembersRecord extends TreeOfStep {
+  readonly kind: 'members'
   /** Where in the directory: '' is its top. */
   readonly within: Name
   /** Names, each with its identity. */
@@ -27,7 +32,7 @@ const membersPerRecord = 2000
 export function* listMembers(
   kernel: Kernel,
   { directory, name }: { directory: Fd; name: Name },
-  of: Pick<MembersRecord, 'staging' | 'which'>,
+  of: TreeOfStep,
 ): Generator<MembersRecord> {
   const pending: Name[] = ['']
   for (let within = pending.pop(); within !== undefined; within = pending.pop()) {
@@ -53,22 +58,26 @@ function inRecords(members: readonly [Name, string][]): (readonly [Name, string]
   return parts.length > 0 ? parts : [[]] // that a directory was listed and empty has to be known too
 }
 
-/** A record of the journal, as its bytes: as objects, names and identities take twice the room. */
-interface KeptRecord {
+/** A record as the journal's bytes: as objects, names and identities take twice the room. */
+export interface KeptMembers {
+  /** How many there are. */
   readonly count: number
   readonly payload: Buffer
 }
 
+/** A record as it is kept. */
+export function keptMembers(record: MembersRecord): KeptMembers {
+  return { count: record.members.length, payload: payloadOf(record) }
+}
+
 /** Everything that was listed in one transaction: identities by the name within their directory. */
 export class Members {
-  readonly #records = new Map<string, KeptRecord[]>()
+  readonly #records = new Map<string, KeptMembers[]>()
   /** Made when they are first asked for: a transaction that succeeds needs none. */
   readonly #trees = new Map<string, ReadonlyMap<Name, string>>()
 
-  /** @param payload  the record as the journal keeps it */
-  add({ staging, which, members }: MembersRecord, payload: Buffer): void {
+  add({ staging, which }: TreeOfStep, kept: KeptMembers): void {
     const key = keyOf(staging, which)
-    const kept = { count: members.length, payload }
     const known = this.#records.get(key)
     if (known === undefined) this.#records.set(key, [kept])
     else known.push(kept)

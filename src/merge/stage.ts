@@ -9,6 +9,7 @@ import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
 import type { LostOf } from './lostMetadata.ts'
+import { MemberListing } from './memberListing.ts'
 import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
 import { type Fate, firstNamesOf, type Plan, type PlannedEntry } from './plan.ts'
 import { removalSteps } from './removalSteps.ts'
@@ -65,8 +66,17 @@ export function stagePlan(input: StageInput, plan: Plan, area: StagingArea, jour
   staging.link()
   staging.finishDirectories()
   takeOut.leave(plan, verdicts, declined)
-  const steps = [...staging.steps.all(), ...removalSteps(plan, area, input.kept)]
+  const steps = [
+    ...staging.steps.all(listingOf(input, staging.steps.directories)),
+    ...removalSteps(plan, area, input.kept),
+  ]
   return { steps, recordedOf: (entries) => records.recordedOf(entries) }
+}
+
+/** Lets threads that are there list what was staged as a whole. */
+function listingOf({ root, spareThreads }: StageInput, directories: readonly Name[]): MemberListing | undefined {
+  const { started } = spareThreads
+  return started && directories.length > 0 ? new MemberListing(started, root.fd, directories) : undefined
 }
 
 interface StagingInput extends StageInput {

@@ -64,7 +64,9 @@ export class SpareThreads {
     return this.#shares
   }
 
+  /** Ends them, once they have done what they have begun: a thread that is stopped in the middle leaves descriptors open. */
   end(): void {
+    quietly(() => this.#shares?.finish(() => {}))
     this.#shares?.end()
   }
 }

@@ -5,6 +5,7 @@ import { baseName, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { EntryFacts } from './entry.ts'
 import { identityOf } from './identity.ts'
 import type { KeptInodes } from './keptInodes.ts'
+import type { MemberListing } from './memberListing.ts'
 import { commitRank, type PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -64,11 +65,23 @@ export class StagedSteps {
     return step.after
   }
 
-  /** New names, then replacements, and symlinks after what they point to. */
-  all(): StagedStep[] {
+  /** Staging names of directories that get their names by a step of their own. */
+  get directories(): Name[] {
+    return this.#waiting.filter(isDirectory).map(({ stagedName }) => stagedName)
+  }
+
+  /**
+   * New names, then replacements, and symlinks after what they point to.
+   *
+   * @param listing  lists those directories meanwhile
+   */
+  all(listing?: MemberListing): StagedStep[] {
     const placed = this.#waiting
       .toSorted((a, b) => commitRank(a.planned) - commitRank(b.planned))
-      .map((waiting) => this.#stepOf(waiting))
+      .map((waiting) => {
+        const listed = () => listing?.of(waiting.stagedName)
+        return { ...this.#stepOf(waiting), ...(isDirectory(waiting) && { listed }) }
+      })
     return [...this.#changes, ...placed]
   }
 
@@ -100,4 +113,8 @@ export class StagedSteps {
     if (slash < 0) return { key: `${directory}/${below}`, within: '' }
     return { key: `${directory}/${below.slice(0, slash)}`, within: below.slice(slash + 1) }
   }
+}
+
+function isDirectory({ planned }: ToMake): boolean {
+  return planned.entry.type === 'directory'
 }

@@ -1,13 +1,14 @@
 // One transaction: stage, commit, records, final, clean-up; or undo. TRANSACTION.md is its specification.
 
 import { randomBytes } from 'node:crypto'
+import type { Place } from '../movefile/index.ts'
 import { displayName, joinName, type Name, type Stat } from '../sys/index.ts'
 import { forgetBackups, keeping, makeBackupDirectory, type NewBackup, stageBackup } from './backups.ts'
 import { readBootId } from './bootId.ts'
 import { RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush, type MergeDurability } from './flush.ts'
 import { Journal } from './journal.ts'
-import { type ListedTree, listMembers, Members } from './members.ts'
+import { type KeptMembers, keptMembers, listMembers, Members, type TreeOfStep } from './members.ts'
 import { rememberFinished } from './scan.ts'
 import { type ContextParts, StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
@@ -33,6 +34,8 @@ export interface StagedStep {
   readonly displaced?: Stat
   /** What the plan saw in a directory that is displaced as a whole, by live names. */
   readonly members?: ReadonlySet<Name>
+  /** What is in a directory that is staged, where somebody has listed it already. */
+  readonly listed?: () => readonly KeptMembers[] | undefined
   /** What is displaced belonged to no package: it is kept until its name is free again (backups.ts). */
   readonly isUnowned?: boolean
 }
@@ -192,26 +195,26 @@ class RunningTransaction {
           }
     const steps = staged.map((each) => (backup === undefined ? withSeen(each) : keeping(withSeen(each), backup)))
     steps.forEach((step, index) => {
-      this.#describe(step, staged[index]?.members)
+      this.#describe(step, staged[index])
     })
     if (backup === undefined) return steps
     const kept = stageBackup(this.#context, this.#area, { steps, backup })
-    this.#describe(kept, undefined)
+    this.#describe(kept)
     return [...steps, kept]
   }
 
   /** Journals a step, and what is in the directories that it moves as a whole. */
-  #describe(step: Step, planned: ReadonlySet<Name> | undefined): void {
+  #describe(step: Step, { listed, members: planned }: Partial<StagedStep> = {}): void {
     this.#journal.append({ kind: 'step', step })
     const { kernel } = this.#context
     if (step.kind === 'place' || step.kind === 'replace') {
       const staged = stagedPlace(this.#context, step)
       const isDirectory = kernel.findat(staged.directory, staged.name)?.type === 'directory'
-      if (isDirectory) this.#list(step.staging, 'staged', staged)
+      if (isDirectory) this.#list({ staging: step.staging, which: 'staged' }, staged, listed?.())
     }
     const isDisplaced = step.kind === 'replace' || step.kind === 'remove'
     if (isDisplaced && step.displaced?.type === 'directory') {
-      this.#list(step.staging, 'displaced', livePlace(this.#context, step))
+      this.#list({ staging: step.staging, which: 'displaced' }, livePlace(this.#context, step))
       this.#demandOnly(planned ?? new Set(), step)
     }
   }
@@ -225,9 +228,10 @@ class RunningTransaction {
     }
   }
 
-  #list(staging: Name, which: ListedTree, place: { directory: number; name: Name }): void {
-    for (const record of listMembers(this.#context.kernel, place, { staging, which })) {
-      this.#members.add(record, this.#journal.append(record))
+  #list(of: TreeOfStep, place: Place, known?: readonly KeptMembers[]): void {
+    for (const kept of known ?? Array.from(listMembers(this.#context.kernel, place, of), keptMembers)) {
+      this.#journal.appendPayload(kept.payload)
+      this.#members.add(of, kept)
     }
   }
 

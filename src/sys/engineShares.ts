@@ -51,9 +51,13 @@ export class EngineShares {
     })
   }
 
-  /** Gives every thread the same argument. */
-  begin(argument: unknown): void {
-    const { name, cancel } = this.#work
+  /**
+   * Gives every thread the same argument.
+   *
+   * @param name  the engine's, where it is another than the one that the threads were started for
+   */
+  begin(argument: unknown, name: string = this.#work.name): void {
+    const { cancel } = this.#work
     for (const share of this.#shares) {
       const { port1, port2 } = new MessageChannel()
       const shared = new SharedArrayBuffer(8)

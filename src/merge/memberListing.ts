@@ -1,0 +1,64 @@
+// Lists what was staged as a whole in threads that have nothing else to do, while the engine's own writes the records.
+
+import type { EngineContext } from '../sys/engineThread.ts'
+import { baseName, type EngineShares, type Fd, type Name, parentName } from '../sys/index.ts'
+import { type KeptMembers, keptMembers, listMembers } from './members.ts'
+import { Root } from './root.ts'
+
+/** What a thread is given. */
+interface ListingShare {
+  readonly root: Fd
+  /** Staging names of directories, from the root. */
+  readonly trees: readonly Name[]
+  /** The next of them that no thread has. */
+  readonly next: SharedArrayBuffer
+}
+
+/** What a thread answers: trees that it has listed, by their names. */
+type ListedTrees = readonly (readonly [stagedName: Name, members: readonly SentMembers[]])[]
+
+/** As KeptMembers, but that bytes from another thread are plain arrays. */
+type SentMembers = Omit<KeptMembers, 'payload'> & { readonly payload: Uint8Array }
+
+/** Lists trees until no thread has any left. For EngineShares. */
+export function listShare({ kernel, cancel }: EngineContext, share: ListingShare): ListedTrees {
+  const next = new Int32Array(share.next)
+  const root = Root.of(kernel, share.root)
+  try {
+    const listed: [Name, KeptMembers[]][] = []
+    const takeNext = () => share.trees[Atomics.add(next, 0, 1)]
+    for (let tree = takeNext(); tree !== undefined; tree = takeNext()) {
+      cancel.check()
+      const place = { directory: root.directory(parentName(tree)).fd, name: baseName(tree) }
+      const records = listMembers(kernel, place, { staging: place.name, which: 'staged' })
+      listed.push([tree, Array.from(records, keptMembers)])
+    }
+    return listed
+  } finally {
+    root.close()
+  }
+}
+
+/** The members of what was staged, as other threads find them. */
+export class MemberListing {
+  readonly #shares: EngineShares
+  #listed: Map<Name, readonly KeptMembers[]> | undefined
+
+  /** Begins. @param trees  staging names of directories, from the root, in which nothing is made any more */
+  constructor(shares: EngineShares, root: Fd, trees: readonly Name[]) {
+    this.#shares = shares
+    const share: ListingShare = { root, trees, next: new SharedArrayBuffer(4) }
+    shares.begin(share, 'listShare')
+  }
+
+  /** The members of a tree; undefined where no thread came to list it. Waits for all threads. @throws the first error of any */
+  of(stagedName: Name): readonly KeptMembers[] | undefined {
+    this.#listed ??= new Map(this.#shares.finish<ListedTrees>(() => {}).flatMap((listed) => listed.map(received)))
+    return this.#listed.get(stagedName)
+  }
+}
+
+function received([stagedName, members]: ListedTrees[number]): [Name, readonly KeptMembers[]] {
+  const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array) => Buffer.from(buffer, byteOffset, byteLength)
+  return [stagedName, members.map(({ count, payload }) => ({ count, payload: bufferOf(payload) }))]
+}
