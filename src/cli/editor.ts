@@ -14,7 +14,7 @@ import { basename, join } from 'node:path'
 export function editText(name: string, text: Uint8Array): Uint8Array | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'rootmerge-edit-'))
   try {
-    const file = join(directory, basename(name).slice(0, 100) || 'text')
+    const file = join(directory, basename(name).slice(0, 100))
     writeFileSync(file, text, { mode: 0o600 })
     const editor = process.env.VISUAL || process.env.EDITOR || 'vi'
     // As git does it: the variable may have arguments, so a shell takes it apart.

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { command, expectExit, run } from '../support/command.ts'
+import { needRoot } from '../support/nativePackages.ts'
+import { withDirectory } from '../support/scratch.ts'
+
+/** Runs the command where nothing is mounted at /proc, as in a chroot that somebody repairs. */
+function runWithoutProc(...words: string[]) {
+  const script = 'mount -t tmpfs none /proc && exec "$@"'
+  const line = ['-m', 'sh', '-c', script, 'sh', process.execPath, command, ...words]
+  const { status, stdout, stderr } = spawnSync('unshare', line, { encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+describe("the command's arguments", () => {
+  it('are bytes, empty ones and those with line ends too', () => {
+    const { stderr } = expectExit(run('owner', '/x', '--root', Buffer.from('/absent\xff\n', 'latin1')), 2)
+    assert.match(stderr, /the root '\/absent\\377\\012' is not a directory/)
+    assert.match(expectExit(run('list', '--root', ''), 2).stderr, /the root '' is not a directory/)
+    assert.match(expectExit(run(), 2).stderr, /^Usage: rootmerge/)
+  })
+
+  it('are text where /proc does not say more', function () {
+    needRoot(this)
+    return withDirectory((directory) => {
+      const [root, image] = [join(directory, 'root'), join(directory, 'image')]
+      for (const made of [root, image]) fs.mkdirSync(made)
+      fs.writeFileSync(join(image, 'größe'), '1')
+      expectExit(runWithoutProc('merge', image, '--package', 'p', '--root', root), 0)
+      assert.equal(expectExit(runWithoutProc('owner', '/größe', '--root', root), 0).stdout, '/größe: p\n')
+      assert.equal(expectExit(runWithoutProc('list', 'p', '--root', root), 0).stdout, '/größe\n')
+    })
+  })
+})
