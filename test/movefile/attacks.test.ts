@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { isStagingName, Mover, newStagingName } from '../../src/movefile/index.ts'
+import { isStagingName, Mover, newStagingName, StagingTakenError } from '../../src/movefile/index.ts'
 import { type Kernel, O_EXCL, SyscallError } from '../../src/sys/index.ts'
 import { trackDescriptors, wrapKernel } from '../support/kernelDoubles.ts'
 import { withScene } from '../support/twoFileSystems.ts'
@@ -168,6 +168,35 @@ describe('Mover.move() among others who write the same directories', () => {
         assert.equal(taken, 2)
       }
       assert.deepEqual(fs.readdirSync(scene.to).sort(), ['file', 'link'])
+    }))
+
+  it('gives up when the staging name is taken away each time, and leaves both sides as they were', () =>
+    withScene({ source: 'l /link -> x\nf /file "x"', target: 'f /file "old"' }, (scene) => {
+      for (const name of ['link', 'file']) {
+        let taken = 0
+        const taking = (kernel: Kernel): Kernel => ({
+          ...kernel,
+          renameat(...args) {
+            if (isStagingName(args[1])) {
+              taken++
+              kernel.unlinkat(args[0], args[1])
+            }
+            kernel.renameat(...args)
+          },
+        })
+        assert.throws(
+          () => scene.mover({}, taking).move(scene.source(name), scene.target(name)),
+          (error: unknown) => {
+            assert.ok(error instanceof StagingTakenError, String(error))
+            assert.ok(error.message.includes(`'${join(scene.to, name)}'`), error.message)
+            return true
+          },
+        )
+        assert.equal(taken, 3)
+      }
+      assert.deepEqual(fs.readdirSync(scene.from).sort(), ['file', 'link'])
+      assert.deepEqual(fs.readdirSync(scene.to), ['file'])
+      assert.equal(fs.readFileSync(join(scene.to, 'file'), 'utf8'), 'old')
     }))
 
   it('never takes away what a living move stages, nor what belongs to a merge', () =>
