@@ -21,6 +21,7 @@ export { describeLoss, type Kept, type Loss, MetadataLostError } from './losses.
 export { type CopyTreeOptions, copyTree, type MoveFileOptions, moveFile, moveTree } from './moveFile.ts'
 export { type MovedFile, type MoveFilesOptions, moveFiles } from './moveFiles.ts'
 export { type MoveOptions, type MoveReport, Mover, type MoverOptions, type PlacementOptions } from './mover.ts'
+export { namingPlace } from './newFile.ts'
 export { describePlace, isStagingName, newStagingName, type Place } from './place.ts'
 export {
   accessAcl,

@@ -69,10 +69,10 @@ export function withUnnamedFile<T>(kernel: Kernel, place: Place, mode: number, f
 }
 
 /**
- * /proc calls a file without a name `#5392 (deleted)`, and no longer knows one that is closed: an error tells the name that
- * it has, or was to get.
+ * An error of making a file, with the name that it has, or was to get: /proc calls a file without one
+ * `#5392 (deleted)`, and no longer knows one that is closed.
  */
-function namingPlace(kernel: Kernel, error: unknown, place: Place): unknown {
+export function namingPlace(kernel: Kernel, error: unknown, place: Place): unknown {
   if (!isSyscallError(error)) return error
   if (error.syscall === 'close') return new SyscallError(error.code, 'close', describePlace(kernel, place))
   for (const part of ['path', 'dest'] as const) {

@@ -1,6 +1,6 @@
 // Makes the regular files of an archive: the same in the engine's own thread and in those that help it.
 
-import { type MetadataPolicy, quietly } from '../../movefile/index.ts'
+import { type MetadataPolicy, namingPlace, withWrittenDescriptor } from '../../movefile/index.ts'
 import {
   baseName,
   type Fd,
@@ -15,7 +15,7 @@ import {
 } from '../../sys/index.ts'
 import type { Root } from '../root.ts'
 import type { MadeFile } from './madeFiles.ts'
-import { makeAnew } from './makeAnew.ts'
+import { makeAnew, type NewPlace } from './makeAnew.ts'
 import type { Member } from './member.ts'
 import { type MemberFacts, MemberMetadata } from './memberMetadata.ts'
 import type { PayloadSink } from './payload.ts'
@@ -68,18 +68,24 @@ export class FileMaker {
       name,
     }
     const digest = new PayloadDigest(digests, facts, image)
-    let stat: Stat
     const fd = makeAnew(place, () => this.#kernel.openat(place.directory, place.component, createFlags, mode))
-    try {
+    const stat = this.#filled(fd, place, () => {
       write(fd, digest)
       this.metadata.apply({ fd, type: 'file', inherited: this.metadata.inheritedWith(fd, mode) }, name, facts)
-      stat = this.#kernel.fstat(fd)
-    } catch (error) {
-      quietly(() => this.#kernel.close(fd))
-      throw error
-    }
-    this.#kernel.close(fd)
+    })
     const sha256 = digest.finish()
     return { stat, digest: sha256 === undefined ? undefined : Buffer.from(sha256, 'hex') }
+  }
+
+  /** What a new file is once it is filled; closed, with an error that names it where writes were lost. */
+  #filled(fd: Fd, { directory, component }: NewPlace, fill: () => void): Stat {
+    try {
+      return withWrittenDescriptor(this.#kernel, fd, () => {
+        fill()
+        return this.#kernel.fstat(fd)
+      })
+    } catch (error) {
+      throw namingPlace(this.#kernel, error, { directory, name: component })
+    }
   }
 }

@@ -11,7 +11,7 @@ import { CorruptImageError, UnsafeEntryError } from '../../../src/merge/errors.t
 import { merge, NoSpaceError, readRecord, verify } from '../../../src/merge/index.ts'
 import { Root } from '../../../src/merge/root.ts'
 import { metadataPolicy } from '../../../src/movefile/index.ts'
-import { type Kernel, linuxKernel, toName } from '../../../src/sys/index.ts'
+import { type Kernel, linuxKernel, SyscallError, toName } from '../../../src/sys/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
 import { failNth, shortCounts, trackDescriptors } from '../../support/kernelDoubles.ts'
 import { rawMember, rawPax, rawTar } from '../../support/rawTar.ts'
@@ -273,6 +273,29 @@ describe('BatchMaker', () => {
       for (let number = 0; number < 30; number++)
         assert.equal(fs.readFileSync(join(batches.tree, `f${number}`), 'utf8'), `payload ${number}`)
       assert.ok([0, 1, 2].every((number) => batches.queue.isDone(number)))
+    }))
+
+  it('names the file whose writes were lost, as close(2) says', () =>
+    withBatches((batches) => {
+      const written = new Set<number>()
+      const kernel = linuxKernel()
+      const losing: Kernel = {
+        ...kernel,
+        pwrite(fd, ...args) {
+          written.add(fd)
+          return kernel.pwrite(fd, ...args)
+        },
+        close(fd) {
+          kernel.close(fd)
+          if (written.delete(fd)) throw new SyscallError('EIO', 'close')
+        },
+      }
+      const path = join(batches.tree, 'f0')
+      assert.throws(() => runAll(batches, losing), {
+        code: 'EIO',
+        path,
+        message: `EIO: i/o error, close '${path}'`,
+      })
     }))
 
   it('stops every other one when a call of it fails, whichever, and leaves no descriptor open', async () => {
