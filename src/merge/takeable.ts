@@ -61,6 +61,8 @@ class TakeableFinder {
   readonly #numbers: { readonly image: number; readonly first: number }
   /** How many entries lie in each directory of the image. */
   readonly #members = new Map<Name, number>()
+  /** The names in the image of new directories, by live name. */
+  readonly #newDirectories = new Map<Name, Name>()
   /** New live directories that get something from elsewhere too. */
   readonly #shared = new Set<Name>()
   /** By inode: how many names are entries that may be taken. */
@@ -85,12 +87,12 @@ class TakeableFinder {
   }
 
   #count(): void {
-    const imageNames = new Map<Name, Name>()
     for (const { entry, liveName, fate, isInNewDirectory } of this.#entries) {
       const parent = parentName(entry.name)
       this.#members.set(parent, (this.#members.get(parent) ?? 0) + 1)
-      if (fate === 'newDirectory') imageNames.set(liveName, entry.name)
-      if (isInNewDirectory && imageNames.get(parentName(liveName)) !== parent) this.#shared.add(parentName(liveName))
+      if (fate === 'newDirectory') this.#newDirectories.set(liveName, entry.name)
+      if (isInNewDirectory && this.#newDirectories.get(parentName(liveName)) !== parent)
+        this.#shared.add(parentName(liveName))
     }
   }
 
@@ -172,7 +174,7 @@ class TakeableFinder {
     const parent = parentName(liveName)
     const known = this.#flags.get(parent)
     if (known !== undefined) return known
-    const directory = this.#input.root.findDirectory(parent)
+    const directory = this.#newDirectories.has(parent) ? undefined : this.#input.root.findDirectory(parent)
     const flags = directory === undefined ? this.#flagsOfLive(parent) : flagsOf(this.#kernel, directory.fd)
     this.#flags.set(parent, flags)
     return flags
