@@ -2,7 +2,16 @@
 
 import { createHash, type Hash, hash as sumOf } from 'node:crypto'
 import { type MetadataPolicy, type Place, readAttributes, withDescriptor, xattrsOf } from '../movefile/index.ts'
-import { type Fd, type Kernel, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, type Stat } from '../sys/index.ts'
+import {
+  type Fd,
+  isSyscallError,
+  type Kernel,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  type Stat,
+} from '../sys/index.ts'
 import type { Live } from './decide.ts'
 import type { EntryFacts, Xattrs } from './entry.ts'
 
@@ -102,13 +111,34 @@ export class Comparer {
     }
   }
 
-  /** The attributes, of any object, that the policy keeps. */
+  /**
+   * The attributes, of any object, that the policy keeps.
+   *
+   * Most have none, which one call says. Any object may be opened with O_PATH, but is then read through /proc: where that is
+   * missing, as in the roots that installers make, files and directories are opened for reading.
+   */
   attributesAt(place: Place): Xattrs {
+    if (this.#kernel.listXattrsAt(place.directory, place.name)?.length === 0) return []
+    try {
+      return this.#attributesBy(O_PATH, place)
+    } catch (error) {
+      if (!isSyscallError(error, 'ENOENT') || !this.#isReadable(place)) throw error
+      return this.#attributesBy(O_RDONLY | O_NONBLOCK, place)
+    }
+  }
+
+  /** Opening a device would do something. */
+  #isReadable({ directory, name }: Place): boolean {
+    const type = this.#kernel.findat(directory, name)?.type
+    return type === 'file' || type === 'directory'
+  }
+
+  #attributesBy(flags: number, place: Place): Xattrs {
     const kernel = this.#kernel
     return withOpen(
       kernel,
       place,
-      O_PATH | O_NOFOLLOW,
+      flags | O_NOFOLLOW,
       (fd) => readAttributes(kernel, fd, kernel.fstat(fd), this.#policy).xattrs,
     )
   }

@@ -30,17 +30,29 @@ const none: readonly Xattr[] = []
  *
  * @param fd    may be an O_PATH descriptor (symlinks, fifos, devices)
  * @param stat  of the same object
+ * @param names  of its extended attributes, where they are known
  */
-export function readAttributes(kernel: Kernel, fd: Fd, stat: Stat, policy: MetadataPolicy): Attributes {
+export function readAttributes(
+  kernel: Kernel,
+  fd: Fd,
+  stat: Stat,
+  policy: MetadataPolicy,
+  names?: readonly Name[],
+): Attributes {
   const { uid, gid, mode, atimeNs, mtimeNs } = stat
-  const attributes = { uid, gid, mode, atimeNs, mtimeNs, xattrs: xattrsOf(kernel, fd, stat.type, policy) }
+  const attributes = { uid, gid, mode, atimeNs, mtimeNs, xattrs: xattrsOf(kernel, fd, stat.type, policy, names) }
   const inodeFlags = policy.inodeFlags ? findInodeFlags(kernel, fd, stat) : undefined
   return inodeFlags === undefined ? attributes : { ...attributes, inodeFlags }
 }
 
 /** The extended attributes of an open object of `type` that `policy` keeps. */
-export function xattrsOf(kernel: Kernel, fd: Fd, type: FileType, policy: MetadataPolicy): readonly Xattr[] {
-  const names = kernel.listXattrs(fd)
+export function xattrsOf(
+  kernel: Kernel,
+  fd: Fd,
+  type: FileType,
+  policy: MetadataPolicy,
+  names: readonly Name[] = kernel.listXattrs(fd),
+): readonly Xattr[] {
   if (names.length === 0) return none
   const xattrs: Xattr[] = []
   for (const name of names) {

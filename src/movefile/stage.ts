@@ -174,7 +174,7 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
   const copy = copier.copyContents(from, to, copyOptions)
   if (copy.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
   if (!isRead) payload?.ofFile(from)
-  const attributes = attributesToApply(stager, from, stat, options)
+  const attributes = attributesToApply(stager, { fd: from, stat }, options)
   const applied = applyAttributes(kernel, { fd: to, type: 'file', inherited }, attributes, policy)
   if (options.durable) kernel.fsync(to)
   const lost = [...flagsLost.list, ...applied]
@@ -184,13 +184,19 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
   return final === undefined ? staged : { ...staged, finalFlags: final.flags }
 }
 
-/** Symlinks, fifos, sockets and devices: made by name, then held by O_PATH and looked at before anything is set. */
+/**
+ * Symlinks, fifos, sockets and devices: made by name, then held by O_PATH and looked at before anything is set.
+ *
+ * The source's name is asked which attributes it has (Linux 6.13): from the descriptor only /proc can tell, and a root that
+ * is being made has none.
+ */
 function stageNode(stager: Stager, request: Request): StagedObject {
   const { kernel, policy } = stager
   const { source, staging } = request
+  const names = kernel.listXattrsAt(source.directory, source.name)
   return withDescriptor(kernel, kernel.openat(source.directory, source.name, O_PATH | O_NOFOLLOW), (from) => {
     const stat = unswapped(kernel, source, { now: kernel.fstat(from), known: request.known })
-    const attributes = attributesToApply(stager, from, stat, request.options)
+    const attributes = attributesToApply(stager, { fd: from, stat, names }, request.options)
     makeNode(stager, from, stat, staging)
     return discardingOnFailure(kernel, staging, () =>
       withDescriptor(kernel, kernel.openat(staging.directory, staging.name, O_PATH | O_NOFOLLOW), (to) => {
@@ -210,8 +216,12 @@ function makeNode(stager: Stager, from: Fd, stat: Stat, staging: Place): void {
   else kernel.mknodat(directory, name, stat.type, 0o600, stat.rdev)
 }
 
-function attributesToApply(stager: Stager, from: Fd, stat: Stat, { mtimeNs }: StageOptions): Attributes {
-  const attributes = readAttributes(stager.kernel, from, stat, stager.policy)
+function attributesToApply(
+  { kernel, policy }: Stager,
+  { fd, stat, names }: { fd: Fd; stat: Stat; names?: readonly Name[] | undefined },
+  { mtimeNs }: StageOptions,
+): Attributes {
+  const attributes = readAttributes(kernel, fd, stat, policy, names)
   return mtimeNs === undefined ? attributes : { ...attributes, mtimeNs }
 }
 

@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { command, expectExit, run } from '../support/command.ts'
+import { expectExit, run, runWithoutProc } from '../support/command.ts'
 import { needRoot } from '../support/nativePackages.ts'
 import { withDirectory } from '../support/scratch.ts'
-
-/** Runs the command where nothing is mounted at /proc, as in a chroot that somebody repairs. */
-function runWithoutProc(...words: string[]) {
-  const script = 'mount -t tmpfs none /proc && exec "$@"'
-  const line = ['-m', 'sh', '-c', script, 'sh', process.execPath, command, ...words]
-  const { status, stdout, stderr } = spawnSync('unshare', line, { encoding: 'utf8' })
-  return { status, stdout, stderr }
-}
 
 describe("the command's arguments", () => {
   it('are bytes, empty ones and those with line ends too', () => {

@@ -11,6 +11,8 @@ import {
   verify,
 } from '../../src/merge/index.ts'
 import { AT_FDCWD, linuxKernel, O_RDONLY, toName } from '../../src/sys/index.ts'
+import { expectExit, runWithoutProc } from '../support/command.ts'
+import { needRoot } from '../support/nativePackages.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
 
@@ -188,6 +190,27 @@ function needs(context: Mocha.Context, ...programs: string[]): void {
   process.stdout.write(`      ${missing.join(' and ')} not found\n`)
   context.skip()
 }
+
+describe('verify and unmerge without /proc', () => {
+  it('compare attributes, and remove what has some', function () {
+    needRoot(this)
+    return withDirectory((directory) => {
+      const [root, image] = [join(directory, 'root'), join(directory, 'image')]
+      for (const made of [root, join(image, 'd')]) fs.mkdirSync(made, { recursive: true })
+      for (const name of ['plain', 'noted']) fs.writeFileSync(join(image, 'd', name), name)
+      const seesLinks = linuxKernel().listXattrsAt(AT_FDCWD, toName(image)) !== undefined // Linux 6.13
+      if (seesLinks) fs.symlinkSync('plain', join(image, 'd/link'))
+      for (const name of ['d', 'd/noted']) execFileSync('setfattr', ['-n', 'user.note', '-v', 'one', join(image, name)])
+      expectExit(runWithoutProc('merge', image, '--package', 'p', '--root', root), 0)
+      expectExit(runWithoutProc('verify', '--root', root), 0)
+      for (const name of ['d', 'd/noted']) execFileSync('setfattr', ['-n', 'user.note', '-v', 'two', join(root, name)])
+      const { stdout } = expectExit(runWithoutProc('verify', '--root', root), 1)
+      assert.deepEqual(stdout.match(/d\S*/g), ['d', 'd/noted'])
+      expectExit(runWithoutProc('unmerge', 'p', '--root', root), 0)
+      assert.deepEqual(fs.readdirSync(root), ['var'])
+    })
+  })
+})
 
 describe('a record of odd names and nodes', () => {
   it("is accepted by NetBSD's mtree and by bsdtar, and verified", function () {

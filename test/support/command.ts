@@ -30,6 +30,14 @@ export function runWith(env: NodeJS.ProcessEnv, ...args: (string | Buffer)[]): O
   return { status, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') }
 }
 
+/** Runs the command where nothing is mounted at /proc, as in a chroot that somebody repairs; only root can. */
+export function runWithoutProc(...words: string[]): Outcome {
+  const script = 'mount -t tmpfs none /proc && exec "$@"'
+  const line = ['-m', 'sh', '-c', script, 'sh', process.execPath, command, ...words]
+  const { status, stdout, stderr } = spawnSync('unshare', line, { encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
 /** Demands an exit code, and that no stack trace was printed. */
 export function expectExit(outcome: Outcome, status: number): Outcome {
   assert.equal(outcome.status, status, `${outcome.stdout}${outcome.stderr}`)
