@@ -69,6 +69,7 @@ export async function whileMounted<T>(
     return await body()
   } finally {
     for (const point of mounted) unmount(point)
+    for (const { file } of images) waitUntilReleased(file)
   }
 }
 
@@ -81,9 +82,38 @@ function mountImage({ file, offset, size }: Image, point: string): void {
 function unmount(point: string): void {
   for (let attempt = 0; attempt < 40; attempt++) {
     if (spawnSync('umount', [point]).status === 0) return
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25)
+    sleep(25)
   }
   run('umount', '-l', point)
+}
+
+/**
+ * Waits until no loop device has a file: a mount namespace that somebody made meanwhile has its mount for as long as it lives.
+ * What is mounted of that file next would be what was mounted before (ext4), or be refused for its UUID (XFS).
+ */
+function waitUntilReleased(file: string): void {
+  for (let attempt = 0; attempt < 1200; attempt++) {
+    if (!backingFiles().includes(file)) return
+    sleep(50)
+  }
+  throw new Error(`${file} is still mounted somewhere`)
+}
+
+/** The files behind the loop devices (Documentation/ABI/stable/sysfs-block). */
+function backingFiles(): string[] {
+  const devices = fs.readdirSync('/sys/block').filter((name) => name.startsWith('loop'))
+  return devices.flatMap((name) => {
+    const path = `/sys/block/${name}/loop/backing_file` // absent while the device is free
+    try {
+      return [fs.readFileSync(path, 'utf8').trimEnd()]
+    } catch {
+      return []
+    }
+  })
+}
+
+function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 /** Runs `body` with a directory on a file system that clones files (XFS, on a loop device, in memory where possible). */
