@@ -7,9 +7,11 @@ import { loadEngine } from '../src/sys/engineTable.ts'
 
 const sources = fileURLToPath(new URL('../../src', import.meta.url))
 
-/** The names that the sources ask for engines by: of callEngine, of merge's `call`, and of work that is shared. */
+/** The names that the sources ask for engines by: of callEngine, of merge's `call`, of work that is shared, and of its shares. */
 function namesAskedFor(): Set<string> {
-  const asking = /\b(?:callEngine|call)(?:<[^']*>)?\(\s*'(\w+)'|\bprepareThread\('(\w+)'\)|\bname: '(\w+)', cancel\b/g
+  const calls = /\b(?:callEngine|call)(?:<[^']*>)?\(\s*'(\w+)'|\bprepareThread\('(\w+)'\)/
+  const shares = /\bname: '(\w+)', cancel\b|\bshares\.begin\(share, '(\w+)'\)/
+  const asking = new RegExp(`${calls.source}|${shares.source}`, 'g')
   const texts = readdirSync(sources, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => readFileSync(join(sources, name), 'utf8'))

@@ -14,6 +14,7 @@ const directoryArguments: Readonly<Record<string, readonly number[]>> = {
   accessat: [0],
   readlinkat: [0],
   handleAt: [0],
+  listXattrsAt: [0],
   mkdirat: [0],
   unlinkat: [0],
   renameat: [0, 2],
