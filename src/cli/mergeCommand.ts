@@ -214,8 +214,10 @@ function imageAndName(image: Name, given: Name | undefined, command: Command): [
   const equals = image.lastIndexOf('=')
   if (equals > image.lastIndexOf('/')) return [image.slice(0, equals), image.slice(equals + 1)]
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
-  if (nameless.has(base))
-    command.error(`error: '${image}' names no package: add --package NAME, or write ${image}=NAME`)
+  if (nameless.has(base)) {
+    const text = textOf(image)
+    command.error(`error: '${text}' names no package: add --package NAME, or write ${text}=NAME`)
+  }
   return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
 }
 

@@ -111,7 +111,7 @@ export class ImagePlanner {
     const isShared = entry.type === 'directory' || first === this.#from || this.#planning.shareIdentical
     if (isSame && isShared) return this.#planned(entry, liveName, { ...planned, fate: 'twin' })
     const other = `'${displayName(twin.entry.name)}' of ${first === this.#from ? 'the same image' : first.packageName}`
-    const remedy = `is one name with ${other}${isSame ? ', the same: share it with --share-identical' : ', and not the same: leave one of them out'}`
+    const remedy = `is one name with ${other}, ${isSame ? remedies.share : 'and not the same: leave one of them out'}`
     this.#planning.claims.collide({ name: entry.name, live: twin.entry.type, image: entry.type }, remedy, [])
     return this.#planned(entry, liveName, { ...planned, fate: 'refuse' })
   }

@@ -52,6 +52,7 @@ const refused: readonly (readonly [words: string, status: number, says: RegExp])
   ['image --trigger x=', 2, /a pattern is empty/],
   ['- </dev/null', 2, /'-' names no package: add --package NAME/],
   ['image/.', 2, /names no package/],
+  ['größe/..', 2, /'größe\/\.\.' names no package: .* größe\/\.\.=NAME/],
   ["''", 2, /'' names no package/],
   [`image --package ${'x'.repeat(256)}`, 2, /the package name 'x{40}…' is too long/],
   [`image --package ${'x/'.repeat(64)}x`, 2, /is too long/],
@@ -59,7 +60,7 @@ const refused: readonly (readonly [words: string, status: number, says: RegExp])
   ['image --contents image', 3, /is a directory\n {2}Nothing was changed. It is a directory: name a file/],
   ['image --changed absent/changed', 3, /ENOENT.*absent/],
   ['image --dry-run --report absent/page', 3, /ENOENT.*absent/],
-  ['image.tar=a image.tar=b --replaces image', 1, /is one name with 'etc\/file' of a, the same: share it/],
+  ['image.tar=a image.tar=b --replaces image', 1, /is one name with 'etc\/file' of a, the same object: share it/],
 ]
 
 /** The state's file that says who asked last. */
