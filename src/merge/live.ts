@@ -35,12 +35,15 @@ export type Comparable = Pick<EntryFacts, 'type' | 'uid' | 'gid' | 'mode' | 'mti
 export class Comparer {
   readonly #kernel: Kernel
   readonly #policy: MetadataPolicy
+  readonly #check: () => void
   readonly #left = Buffer.alloc(windowBytes)
   readonly #right = Buffer.alloc(windowBytes)
 
-  constructor(kernel: Kernel, policy: MetadataPolicy) {
+  /** @param check  called between the reads of a large file; throws to end */
+  constructor(kernel: Kernel, policy: MetadataPolicy, check: () => void) {
     this.#kernel = kernel
     this.#policy = policy
+    this.#check = check
   }
 
   /** Compares an entry at `source` with the live object at `target`. */
@@ -85,6 +88,7 @@ export class Comparer {
     }
     const hash = createHash('sha256')
     for (let offset = 0; ; ) {
+      this.#check()
       const read = readFully(this.#kernel, left, this.#left, offset)
       const other = readFully(this.#kernel, right, this.#right, offset)
       if (read !== other || !this.#left.subarray(0, read).equals(this.#right.subarray(0, read)))
@@ -104,6 +108,7 @@ export class Comparer {
   digestOf(fd: Fd, algorithm = 'sha256'): string {
     const hash: Hash = createHash(algorithm)
     for (let offset = 0; ; ) {
+      this.#check()
       const read = readFully(this.#kernel, fd, this.#left, offset)
       if (read === 0) return hash.digest('hex')
       hash.update(this.#left.subarray(0, read))

@@ -89,7 +89,8 @@ export function inSession<T>(
   try {
     const state = new State(root, stateName(options))
     const mover = new Mover(kernel, { policy: metadataPolicy(metadata), cancel })
-    return operation({ kernel, root, state, mover, comparer: new Comparer(kernel, mover.policy) })
+    const comparer = new Comparer(kernel, mover.policy, () => cancel.check())
+    return operation({ kernel, root, state, mover, comparer })
   } finally {
     root.close()
   }

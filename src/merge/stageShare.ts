@@ -42,12 +42,13 @@ export function stageShare({ kernel, cancel }: EngineContext, share: StageShare)
     })
     const mover = new Mover(kernel, { policy: metadataPolicy(share.metadata), cancel })
     const copies: [string, CopyFacts][] = []
+    const check = () => cancel.check()
     const runner = new StageRunner({
       mover,
-      comparer: new Comparer(kernel, mover.policy),
+      comparer: new Comparer(kernel, mover.policy, check),
       imageDirectory: (image: number, name: Name) => (images[image] as Root).directory(name).fd,
       rootDirectory: (name) => root.directory(name).fd,
-      check: () => cancel.check(),
+      check,
       ...(share.isObserved ? { tellCopy: (name, copy) => void copies.push([name, copy]) } : {}),
     })
     return { ...runner.run(new TaskTable(share.tasks)), copies }

@@ -179,8 +179,8 @@ describe('StageRunner', () => {
       const shared = new TaskMemory().pack(tasks.length, (index) => tasks[index] as StageTask)
       const runner = (own: Kernel) => {
         const mover = new Mover(own)
-        const comparer = new Comparer(own, mover.policy)
         const check = () => {}
+        const comparer = new Comparer(own, mover.policy, check)
         return new StageRunner({ mover, comparer, imageDirectory: () => source, rootDirectory: () => target, check })
       }
       body({ table: () => new TaskTable(shared), runner, to })
