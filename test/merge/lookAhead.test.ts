@@ -22,7 +22,9 @@ function nameOf(image: string, number: number): string {
 
 /** What is in a root, but for the state. */
 function payload(root: string): string[] {
-  return [...snapshot(root, { directoryTimes: false })].filter(([name]) => !/^var(\/|$)/.test(name)).map((each) => each.join(' '))
+  return [...snapshot(root, { directoryTimes: false })]
+    .filter(([name]) => !/^var(\/|$)/.test(name))
+    .map((each) => each.join(' '))
 }
 
 /** A root with an image of many small files in it. */
