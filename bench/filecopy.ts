@@ -28,6 +28,7 @@ interface Cost {
 
 interface Case {
   readonly title: string
+  /** How often in a row, at most. */
   readonly runs: number
   /** Files in a directory, instead of one file. */
   readonly count?: number
@@ -38,6 +39,8 @@ type Contender = (source: string, target: string, count: number | undefined) => 
 
 /** How often each contender has its turn. */
 const turns = measured(2, 1)
+/** A turn has no further runs after so many milliseconds: who writes gigabytes of zeros is not made quicker by more of them. */
+const longTurn = 2000
 
 const block = Buffer.alloc(MiB, 'measured ')
 
@@ -143,6 +146,17 @@ function takesPart(contender: string, name: string): boolean {
   return contender !== 'fs.copyFile' || name !== 'fragmented'
 }
 
+/** Several runs in a row: the first ones pay for memory that the others have just left (and for cold code). */
+function costsOfTurn(runs: number, measureNext: () => Cost): Cost[] {
+  const costs: Cost[] = []
+  for (let spent = 0; costs.length < runs && spent < longTurn; ) {
+    const cost = measureNext()
+    spent += cost.wall
+    costs.push(cost)
+  }
+  return costs
+}
+
 /** What one case cost each contender between two file systems. */
 interface Row {
   readonly title: string
@@ -158,10 +172,8 @@ function measure(name: string, from: FileSystem, to: FileSystem): Row {
   const costs = new Map<string, Cost[]>(names.map((each) => [each, []]))
   for (let turn = 0; turn < turns; turn++) {
     for (const each of names) {
-      // Several in a row: the first ones pay for memory that the others have just left (and for cold code).
-      for (let run = 0; run < runs; run++) {
-        costs.get(each)?.push(measureOnce(contenders[each] as Contender, source, to.directory(), count))
-      }
+      const measureNext = () => measureOnce(contenders[each] as Contender, source, to.directory(), count)
+      costs.get(each)?.push(...costsOfTurn(runs, measureNext))
     }
   }
   fs.rmSync(source, { recursive: true })
