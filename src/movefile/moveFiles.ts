@@ -30,8 +30,11 @@ export type MoveFilesOptions = Omit<PlaceOptions, 'expected' | 'newMtime'>
 /** What became of one source: its report, or why it is where it was. */
 export type MovedFile = PromiseSettledResult<MoveReport>
 
-/** As MovedFile, in a message. */
-type Answer = { readonly report: MoveReport } | { readonly error: PackedError }
+/**
+ * As MovedFile, in a message. Of a rename that lost nothing only the time: cloning its report took 1.2 to 2.1 µs, when no
+ * thread moves anything any more, of the 22 µs that a rename takes.
+ */
+type Answer = bigint | { readonly report: MoveReport } | { readonly error: PackedError }
 
 interface ManyRequest extends Request, Pick<ManyMoves, 'sources' | 'leavesLinked'> {}
 
@@ -58,11 +61,18 @@ export async function moveFiles(
     return callEngine<(Answer | undefined)[]>('moveManyInThread', { ...request, ...some }, callOptions)
   }
   const answers = await moveInThreads<Answer>(sources.map(toName), move, onProgress)
-  return answers.map((answer) =>
-    'report' in answer
-      ? { status: 'fulfilled', value: answer.report }
-      : { status: 'rejected', reason: unpackError(answer.error, errors) },
-  )
+  return answers.map(movedFileOf)
+}
+
+function answerOf(report: MoveReport): Answer {
+  const { method, mtimeNs, copy, lost } = report
+  return method === 'rename' && copy === undefined && lost.length === 0 ? mtimeNs : { report }
+}
+
+function movedFileOf(answer: Answer): MovedFile {
+  if (typeof answer === 'bigint') return { status: 'fulfilled', value: { method: 'rename', mtimeNs: answer, lost: [] } }
+  if ('report' in answer) return { status: 'fulfilled', value: answer.report }
+  return { status: 'rejected', reason: unpackError(answer.error, errors) }
 }
 
 /** In the thread: moves each. */
@@ -106,7 +116,7 @@ class MovesToOne {
     cancel.check()
     try {
       const report = this.#move(source)
-      return report && { report }
+      return report && answerOf(report)
     } catch (error) {
       cancel.check()
       return { error: packError(error) }
