@@ -90,6 +90,7 @@ export function casesOf({ goal, hasDpkg, isPlain, file }: Setup): readonly Case[
         ...copiers,
         ...unpack,
         ...bareWhere('fresh', '$image'),
+        ...digest,
       ],
       baseline: ['cp -a', ...digest.map(({ name }) => name)],
       goal,
