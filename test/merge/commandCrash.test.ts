@@ -15,7 +15,7 @@ import {
   type TracedRun,
 } from '../support/tracedCommand.ts'
 import { checkOutcome, checkRecords, memory, type Prepared, tell, withScenario } from './outcome.ts'
-import { copyOf, mortal, type Scenario, scenarioOf, scenarios } from './scenarios.ts'
+import { contextOf, copyOf, mortal, type Scenario, scenarioOf, scenarios } from './scenarios.ts'
 
 /** The long form goes through every call, the short one through a sample. */
 const full = process.env.ROOTMERGE_TEST_FULL !== undefined
@@ -132,7 +132,7 @@ function wasKilled({ signal, status, stderr }: TracedRun, tally: Tally): boolean
 async function momentsOf({ directory, work }: Prepared): Promise<number[]> {
   copyOf(directory, work)
   const { kernel, calls } = recording(linuxKernel())
-  await scenarioOf(upgrade).operate(kernel, work)
+  await scenarioOf(upgrade).operate(contextOf(kernel), work)
   const renames = calls.flatMap(({ call, args }, index) =>
     call === 'renameat' && /^\.rootmerge-/.test(`${args[1]}`) ? [index + 1] : [],
   )
@@ -144,7 +144,7 @@ async function momentsOf({ directory, work }: Prepared): Promise<number[]> {
 async function dieAt(n: number, work: string): Promise<void> {
   const process = mortal()
   const { kernel, seen } = crashAt(process.kernel, n)
-  await assert.rejects(scenarioOf(upgrade).operate(kernel, work))
+  await assert.rejects(scenarioOf(upgrade).operate(contextOf(kernel), work))
   assert.ok(seen.hit, `the upgrade has no ${n} calls`)
   process.bury()
 }

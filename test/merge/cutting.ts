@@ -11,7 +11,7 @@ import { wrapKernel } from '../support/kernelDoubles.ts'
 import { sample } from '../support/seeded.ts'
 import { type Survival, WriteLog, whileLogged } from '../support/writeLog.ts'
 import { checkOutcome, checkRecords, type Sides, sidesOf } from './outcome.ts'
-import { recover, type Scenario } from './scenarios.ts'
+import { contextOf, recover, type Scenario } from './scenarios.ts'
 
 /** An operation on disks. */
 export interface Operation {
@@ -151,10 +151,7 @@ async function operate({ scenario, around }: Operation, directory: string, mark:
   const marks: number[] = []
   const stop = await runRestless('restlessSyncer', join(directory, 'root'))
   try {
-    await scenario.operate(
-      watchingJournal(around(linuxKernel()), () => marks.push(mark())),
-      directory,
-    )
+    await scenario.operate(contextOf(watchingJournal(around(linuxKernel()), () => marks.push(mark()))), directory)
   } finally {
     await stop()
   }

@@ -68,7 +68,7 @@ export async function withScenario(
     await scenario.prepare(directory)
     copyOf(directory, work)
     const before = sidesOf(work)
-    await scenario.operate(linuxKernel(), work)
+    await scenario.operate(contextOf(linuxKernel()), work)
     await body({ directory, work, before, after: sidesOf(work) })
   }, parent)
 }

@@ -13,6 +13,7 @@ import { sample, seed, seeded } from '../support/seeded.ts'
 import { differencesBetween, type Snapshot } from '../support/snapshot.ts'
 import { checkRecords, type Prepared, tell, withScenario } from './outcome.ts'
 import {
+  contextOf,
   copyOf,
   mortal,
   recordsSnapshot,
@@ -103,7 +104,7 @@ async function dieAndRecover(overlay: Overlay, scenario: Scenario, prepared: Pre
   try {
     const process = mortal()
     const { kernel, seen } = crashAt(process.kernel, n)
-    await scenario.operate(kernel, overlay.directory).catch(() => {})
+    await scenario.operate(contextOf(kernel), overlay.directory).catch(() => {})
     process.bury()
     const isMountedAnew = random() < 0.5
     if (isMountedAnew) {
@@ -124,7 +125,7 @@ async function callsOf(overlay: Overlay, scenario: Scenario, prepared: Prepared)
   overlay.start()
   try {
     const { kernel, seen } = crashAt(linuxKernel(), Number.POSITIVE_INFINITY)
-    await scenario.operate(kernel, overlay.directory)
+    await scenario.operate(contextOf(kernel), overlay.directory)
     assert.equal(outcomeOf(overlay.directory, prepared, 'when nothing goes wrong'), 'after')
     await checkRecords(overlay.directory, 'when nothing goes wrong')
     return seen.calls
@@ -171,7 +172,7 @@ describe('a merge over the lower layer of an overlay', function () {
         const overlay = new Overlay(prepared, scratch)
         overlay.start()
         try {
-          await assert.rejects(async () => upgrade.operate(linuxKernel(), overlay.directory), /EXDEV/)
+          await assert.rejects(async () => upgrade.operate(contextOf(linuxKernel()), overlay.directory), /EXDEV/)
           assert.equal(outcomeOf(overlay.directory, prepared, 'after EXDEV'), 'before')
         } finally {
           overlay.unmount()

@@ -4,14 +4,14 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { MergeOptions } from '../../src/merge/options.ts'
+import type { EngineContext } from '../../src/sys/engineThread.ts'
 import { CancelFlag, type Fd, type Kernel, linuxKernel, retryInterrupted } from '../../src/sys/index.ts'
 import { trackDescriptors } from '../support/kernelDoubles.ts'
 import { mergeImages, recoverRootNow, resolveUpdate, unmergePackages } from '../support/operations.ts'
 import { type Snapshot, snapshot } from '../support/snapshot.ts'
 
 /** The engine's context for a call in place. */
-export function contextOf(kernel: Kernel) {
-  const cancel = new CancelFlag()
+export function contextOf(kernel: Kernel, cancel = new CancelFlag()): EngineContext {
   return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report: () => {} }
 }
 
@@ -20,7 +20,7 @@ export interface Scenario {
   readonly title: string
   /** Makes the root (and images beside it) in an empty directory. */
   prepare(directory: string): Promise<void>
-  operate(kernel: Kernel, directory: string): Promise<unknown>
+  operate(engine: EngineContext, directory: string): Promise<unknown>
   /** The same operation as words for the command, without the root. */
   readonly words: (directory: string) => string[]
   /** Names that the administrator has edited: verify is right to name them. */
@@ -36,8 +36,8 @@ function write(path: string, content: string, mode = 0o644): void {
   fs.utimesSync(path, 1_000_000, 1_000_000)
 }
 
-function merge(kernel: Kernel, directory: string, image: string, name: string, more: Partial<MergeOptions> = {}) {
-  return mergeImages(contextOf(kernel), {
+function merge(engine: EngineContext, directory: string, image: string, name: string, more?: Partial<MergeOptions>) {
+  return mergeImages(engine, {
     ...more,
     root: join(directory, 'root'),
     image: join(directory, image),
@@ -72,7 +72,7 @@ function makeImages(directory: string): void {
 async function makeRoot(directory: string): Promise<void> {
   makeImages(directory)
   fs.mkdirSync(join(directory, 'root'), { recursive: true }) // it may be a mount point
-  await merge(linuxKernel(), directory, 'other', 'other')
+  await merge(contextOf(linuxKernel()), directory, 'other', 'other')
   write(join(directory, 'root/usr/share/admin'), "the admin's own")
 }
 
@@ -80,7 +80,7 @@ const shortScenarios: readonly Scenario[] = [
   {
     title: 'a fresh merge',
     prepare: makeRoot,
-    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package'),
+    operate: (engine, directory) => merge(engine, directory, 'one', 'package'),
     words: (directory) => ['merge', join(directory, 'one'), '--package', 'package'],
   },
   {
@@ -91,16 +91,16 @@ const shortScenarios: readonly Scenario[] = [
       write(join(directory, 'root/usr/share/same'), 'same in both', 0o600) // other metadata
       write(join(directory, 'root/usr/share/becomes-directory'), "the admin's own")
     },
-    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package', { collisionIgnore: ['**'] }),
+    operate: (engine, directory) => merge(engine, directory, 'one', 'package', { collisionIgnore: ['**'] }),
     words: (directory) => ['merge', join(directory, 'one'), '--package', 'package', '--collision-ignore', '**'],
   },
   {
     title: 'an upgrade with removals and changes of type',
     prepare: async (directory) => {
       await makeRoot(directory)
-      await merge(linuxKernel(), directory, 'one', 'package')
+      await merge(contextOf(linuxKernel()), directory, 'one', 'package')
     },
-    operate: (kernel, directory) => merge(kernel, directory, 'two', 'package'),
+    operate: (engine, directory) => merge(engine, directory, 'two', 'package'),
     words: (directory) => ['merge', join(directory, 'two'), '--package', 'package'],
   },
   {
@@ -108,19 +108,19 @@ const shortScenarios: readonly Scenario[] = [
     prepare: async (directory) => {
       await makeRoot(directory)
       fs.linkSync(join(directory, 'two/opt/own/file'), join(directory, 'linked-from-outside'))
-      await merge(linuxKernel(), directory, 'one', 'package')
+      await merge(contextOf(linuxKernel()), directory, 'one', 'package')
     },
-    operate: (kernel, directory) => merge(kernel, directory, 'two', 'package', { mode: 'move' }),
+    operate: (engine, directory) => merge(engine, directory, 'two', 'package', { mode: 'move' }),
     words: (directory) => ['merge', join(directory, 'two'), '--package', 'package', '--move'],
   },
   {
     title: 'an unmerge',
     prepare: async (directory) => {
       await makeRoot(directory)
-      await merge(linuxKernel(), directory, 'one', 'package')
+      await merge(contextOf(linuxKernel()), directory, 'one', 'package')
     },
-    operate: async (kernel, directory) =>
-      unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
+    operate: async (engine, directory) =>
+      unmergePackages(engine, { root: join(directory, 'root'), packages: ['package'], ...plain }),
     words: () => ['unmerge', 'package'],
   },
 ]
@@ -144,7 +144,7 @@ const protectedEtc = { protect: ['/etc'] }
 async function makeConfigRoot(directory: string): Promise<void> {
   makeConfigImages(directory)
   fs.mkdirSync(join(directory, 'root'))
-  await merge(linuxKernel(), directory, 'config-1', 'package', protectedEtc)
+  await merge(contextOf(linuxKernel()), directory, 'config-1', 'package', protectedEtc)
   for (const name of ['edited', 'declined', 'again', 'obsolete', 'unowned'])
     write(join(directory, 'root/etc', name), `the admin's ${name}`)
   fs.unlinkSync(join(directory, 'root/etc/deleted'))
@@ -157,7 +157,7 @@ const configScenarios: readonly Scenario[] = [
     title: 'an upgrade of edited configuration',
     edited: /^etc\//,
     prepare: makeConfigRoot,
-    operate: (kernel, directory) => merge(kernel, directory, 'config-2', 'package', protectedEtc),
+    operate: (engine, directory) => merge(engine, directory, 'config-2', 'package', protectedEtc),
     words: (directory) => ['merge', join(directory, 'config-2'), '--package', 'package', '--protect', '/etc'],
   },
 ]
@@ -167,8 +167,8 @@ const configLongScenarios: readonly Scenario[] = [
     title: 'an upgrade that saves edited configuration',
     edited: /^etc\//,
     prepare: makeConfigRoot,
-    operate: (kernel, directory) =>
-      merge(kernel, directory, 'config-2', 'package', { ...protectedEtc, style: 'rpm-replace' }),
+    operate: (engine, directory) =>
+      merge(engine, directory, 'config-2', 'package', { ...protectedEtc, style: 'rpm-replace' }),
     words: (directory) => [
       ...['merge', join(directory, 'config-2'), '--package', 'package'],
       ...['--protect', '/etc', '--style', 'rpm-replace'],
@@ -179,10 +179,10 @@ const configLongScenarios: readonly Scenario[] = [
     edited: /^etc\//,
     prepare: async (directory) => {
       await makeConfigRoot(directory)
-      await merge(linuxKernel(), directory, 'config-2', 'package', protectedEtc)
+      await merge(contextOf(linuxKernel()), directory, 'config-2', 'package', protectedEtc)
     },
-    operate: async (kernel, directory) =>
-      resolveUpdate(contextOf(kernel), {
+    operate: async (engine, directory) =>
+      resolveUpdate(engine, {
         root: join(directory, 'root'),
         update: 'etc/again',
         action: 'accept',
@@ -195,11 +195,11 @@ const configLongScenarios: readonly Scenario[] = [
     edited: /^etc\//,
     prepare: async (directory) => {
       await makeConfigRoot(directory)
-      await merge(linuxKernel(), directory, 'config-2', 'package', { ...protectedEtc, style: 'pacman' })
+      await merge(contextOf(linuxKernel()), directory, 'config-2', 'package', { ...protectedEtc, style: 'pacman' })
       write(join(directory, 'root/etc/untouched'), 'touched after all')
     },
-    operate: async (kernel, directory) =>
-      unmergePackages(contextOf(kernel), { root: join(directory, 'root'), packages: ['package'], ...plain }),
+    operate: async (engine, directory) =>
+      unmergePackages(engine, { root: join(directory, 'root'), packages: ['package'], ...plain }),
     words: () => ['unmerge', 'package'],
   },
 ]
@@ -208,7 +208,7 @@ const longScenarios: readonly Scenario[] = [
   {
     title: 'a fresh merge that takes its image',
     prepare: makeRoot,
-    operate: (kernel, directory) => merge(kernel, directory, 'one', 'package', { mode: 'move' }),
+    operate: (engine, directory) => merge(engine, directory, 'one', 'package', { mode: 'move' }),
     words: (directory) => ['merge', join(directory, 'one'), '--package', 'package', '--move'],
   },
   {
@@ -217,10 +217,10 @@ const longScenarios: readonly Scenario[] = [
       await makeRoot(directory)
       write(join(directory, 'third/usr/share/new/deep/third'), 'in a directory that the upgrade makes')
       write(join(directory, 'third/opt/third'), 'in another')
-      await merge(linuxKernel(), directory, 'one', 'package')
+      await merge(contextOf(linuxKernel()), directory, 'one', 'package')
     },
-    operate: (kernel, directory) =>
-      mergeImages(contextOf(kernel), {
+    operate: (engine, directory) =>
+      mergeImages(engine, {
         root: join(directory, 'root'),
         images: [
           { image: join(directory, 'two'), package: 'package' },

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { RecoveryPendingError } from '../../src/merge/errors.ts'
-import { type ErrnoName, type Kernel, linuxKernel } from '../../src/sys/index.ts'
-import { Crash, crashAtChange, failNth } from '../support/kernelDoubles.ts'
+import { Cancelled, type ErrnoName, type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import { Crash, cancelNth, crashAtChange, failNth, wrapKernel } from '../support/kernelDoubles.ts'
 import { checkLeftOvers, checkOutcome, tell, withScenario } from './outcome.ts'
 import { mortal, recover, scenarioOf, scenarios } from './scenarios.ts'
 import { changesOf, full, runOnce } from './sweeping.ts'
@@ -95,6 +95,29 @@ describe('a merge whose call fails', function () {
   }
 })
 
+describe('a merge that is cancelled', function () {
+  this.timeout(600_000)
+  for (const scenario of scenarios) {
+    it(`at any system call of ${scenario.title} is undone, or is done all the same`, () =>
+      withScenario(scenario, async (prepared) => {
+        const outcomes = { before: 0, after: 0 }
+        for (let n = 1; ; n += full ? 1 : 3) {
+          const { seen, error, leaked } = await runOnce(scenario, prepared, (kernel) => cancelNth(kernel, n))
+          if (seen.hit === undefined) break
+          const where = `cancelled at call ${n} (${seen.hit}): ${String(error)}`
+          assert.ok(error === undefined || error instanceof Cancelled, where)
+          assert.deepEqual(leaked, [], `descriptors left ${where}`)
+          const outcome = checkOutcome(prepared.work, prepared, where)
+          outcomes[outcome]++
+          // Whoever is told that it was cancelled has a root that did not change.
+          assert.equal(outcome, error === undefined ? 'after' : 'before', where)
+        }
+        tell(`cancelled at ${outcomes.before + outcomes.after} calls of ${scenario.title}`, outcomes)
+        assert.ok(outcomes.before > 15 && outcomes.after > 5, JSON.stringify(outcomes))
+      }))
+  }
+})
+
 describe('the sweep itself', function () {
   this.timeout(600_000)
   const upgrade = scenarioOf('an upgrade with removals and changes of type')
@@ -129,5 +152,25 @@ describe('the sweep itself', function () {
   it('notices when an identity is the same for every object', async () => {
     const broken = await brokenPoints((kernel) => ({ ...kernel, handleAt: () => 'the same' }))
     assert.ok(broken > 0, `only ${broken} points were noticed`)
+  })
+
+  it('notices when a cancel is looked at where nothing may be left half done', async () => {
+    let broken = 0
+    await withScenario(upgrade, async (prepared) => {
+      for (let n = 1; ; n += 7) {
+        const { seen, error } = await runOnce(upgrade, prepared, (kernel) => {
+          const double = cancelNth(kernel, n)
+          const checked = wrapKernel(double.kernel, (call, args, proceed) => {
+            if (call !== 'close') double.cancel.check()
+            return proceed(...args)
+          })
+          return { ...double, kernel: checked }
+        })
+        if (seen.hit === undefined) break
+        if (error instanceof RecoveryPendingError) broken++
+      }
+    })
+    tell(`a cancel that is looked at everywhere breaks ${broken} points`)
+    assert.ok(broken > 5)
   })
 })

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { CannotUndoError, RecoveryPendingError } from '../../src/merge/errors.ts'
 import type { MergeOptions } from '../../src/merge/options.ts'
 import type { LeftOver } from '../../src/merge/transaction.ts'
+import type { EngineContext } from '../../src/sys/engineThread.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { type CountingKernel, crashAtChange, failNth } from '../support/kernelDoubles.ts'
@@ -27,15 +28,15 @@ import {
 import { full } from './sweeping.ts'
 
 type Keeping = Pick<MergeOptions, 'root' | 'keepUndo'>
-type KeepingOperation = (kernel: Kernel, directory: string, keeping: Keeping) => unknown
+type KeepingOperation = (engine: EngineContext, directory: string, keeping: Keeping) => unknown
 
 const merging =
   (image: string, more: Pick<MergeOptions, 'protect'> = {}): KeepingOperation =>
-  (kernel, directory, keeping) =>
-    mergeImages(contextOf(kernel), { ...keeping, ...more, image: join(directory, image), package: 'package' })
+  (engine, directory, keeping) =>
+    mergeImages(engine, { ...keeping, ...more, image: join(directory, image), package: 'package' })
 
-const unmerging: KeepingOperation = (kernel, _, keeping) =>
-  unmergePackages(contextOf(kernel), { ...keeping, packages: ['package'] })
+const unmerging: KeepingOperation = (engine, _, keeping) =>
+  unmergePackages(engine, { ...keeping, packages: ['package'] })
 
 const operations: Readonly<Record<string, KeepingOperation>> = {
   'a fresh merge': merging('one'),
@@ -53,8 +54,8 @@ function keepingScenario(title: string): Scenario {
   const operation = operations[title] ?? configOperations[title]
   return {
     ...scenarioOf(title),
-    operate: async (kernel, directory) =>
-      operation?.(kernel, directory, { root: join(directory, 'root'), keepUndo: 3 }),
+    operate: async (engine, directory) =>
+      operation?.(engine, directory, { root: join(directory, 'root'), keepUndo: 3 }),
   }
 }
 
@@ -82,7 +83,7 @@ describe('undo()', function () {
       const scenario = keepingScenario(title)
       await prepared(scenario, directory)
       const before = { root: rootOf(directory), records: recordsSnapshot(directory) }
-      await scenario.operate(linuxKernel(), directory)
+      await scenario.operate(contextOf(linuxKernel()), directory)
       assert.notDeepEqual(rootOf(directory), before.root)
       const [entry] = listHistory(contextOf(linuxKernel()), { root: join(directory, 'root') })
       assert.deepEqual(entry?.packages, ['package'])
@@ -150,14 +151,14 @@ describe('a merge that keeps what it displaces', function () {
         await scenario.prepare(directory)
         copyOf(directory, work)
         const before = rootOf(work)
-        await scenario.operate(linuxKernel(), work)
+        await scenario.operate(contextOf(linuxKernel()), work)
         const after = rootOf(work)
         const outcomes = { before: 0, after: 0 }
         for (let n = 1; ; n++) {
           copyOf(directory, work)
           const dying = mortal()
           const { kernel, seen } = crashAtChange(dying.kernel, n)
-          await scenario.operate(kernel, work).catch(() => {})
+          await scenario.operate(contextOf(kernel), work).catch(() => {})
           dying.bury()
           if (seen.hit === undefined) break
           recover(work)
@@ -200,7 +201,7 @@ async function withUndoing(title: string, body: (undoing: Undoing) => Promise<vo
     await scenario.prepare(directory)
     copyOf(directory, work)
     const undone = [rootOf(work), recordTexts(work)] as const
-    await scenario.operate(linuxKernel(), work)
+    await scenario.operate(contextOf(linuxKernel()), work)
     const merged = [rootOf(work), recordTexts(work)] as const
     const differs = ([root, records]: readonly [Snapshot, Snapshot]) => [
       ...differencesBetween(rootOf(work), root),
@@ -223,7 +224,7 @@ async function withUndoing(title: string, body: (undoing: Undoing) => Promise<vo
     }
     const run = async (double: (kernel: Kernel) => CountingKernel) => {
       copyOf(directory, work)
-      await scenario.operate(linuxKernel(), work)
+      await scenario.operate(contextOf(linuxKernel()), work)
       const dying = mortal()
       const { kernel, seen } = double(dying.kernel)
       let error: unknown
@@ -258,7 +259,7 @@ describe('undo() of a root that was changed since', () => {
     withDirectory(async (directory) => {
       const scenario = keepingScenario('an upgrade with removals and changes of type')
       await scenario.prepare(directory)
-      await scenario.operate(linuxKernel(), directory)
+      await scenario.operate(contextOf(linuxKernel()), directory)
       await body(directory, join(directory, 'root'))
     })
 

@@ -1,6 +1,14 @@
 // Kernels for tests: each wraps another and changes one thing.
 
-import { type ErrnoName, type Fd, type Kernel, O_CREAT, O_TRUNC, SyscallError } from '../../src/sys/index.ts'
+import {
+  CancelFlag,
+  type ErrnoName,
+  type Fd,
+  type Kernel,
+  O_CREAT,
+  O_TRUNC,
+  SyscallError,
+} from '../../src/sys/index.ts'
 
 /** The name of a method of Kernel. */
 export type Call = keyof Kernel
@@ -34,6 +42,20 @@ export function failNth(kernel: Kernel, n: number, code: ErrnoName): CountingKer
     throw new SyscallError(code, call)
   })
   return { kernel: failing, seen }
+}
+
+/** Raises `cancel` at the n-th call (from 1), as a signal does that arrives then. */
+export function cancelNth(kernel: Kernel, n: number): CountingKernel & { readonly cancel: CancelFlag } {
+  const seen: CountingKernel['seen'] = { calls: 0, hit: undefined }
+  const cancel = new CancelFlag()
+  const watched = wrapKernel(kernel, (call, args, proceed) => {
+    if (++seen.calls === n) {
+      seen.hit = call
+      cancel.raise()
+    }
+    return proceed(...args)
+  })
+  return { kernel: watched, seen, cancel }
 }
 
 /** The death of the process, as far as the kernel can see it: nothing after this reaches it. */

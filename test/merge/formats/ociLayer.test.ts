@@ -25,7 +25,7 @@ import { differencesBetween, type Snapshot, snapshot } from '../../support/snaps
 import { type TarMember, tarOf } from '../../support/specPackages.ts'
 import { writeTree } from '../../support/tree.ts'
 import { checkTold, type Prepared, recordsPath, tell, withScenario } from '../outcome.ts'
-import { contextOf, recordsSnapshot, recover, rootSnapshot, type Scenario, stagingNames } from '../scenarios.ts'
+import { recordsSnapshot, recover, rootSnapshot, type Scenario, stagingNames } from '../scenarios.ts'
 import { full, runOnce } from '../sweeping.ts'
 
 const file = (path: string, data = ''): TarMember => ({ path, data })
@@ -345,8 +345,8 @@ const scenario: Scenario = {
       file('srv/c', 'c'),
     ])
   },
-  operate: (kernel, where) =>
-    mergeImages(contextOf(kernel), {
+  operate: (engine, where) =>
+    mergeImages(engine, {
       root: join(where, 'root'),
       image: join(where, 'two'),
       package: 'layer',
