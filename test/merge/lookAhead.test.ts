@@ -85,7 +85,7 @@ describe('comparing ahead of the plan', function () {
   it('is over when the plan is cancelled, and nothing has changed', () =>
     withMerged(async (bench) => {
       const before = payload(bench.root)
-      // In the last block, and of so many bytes that comparing them takes longer than a test may: it is in the middle of it.
+      // Comparing so many bytes takes longer than a test may, so the cancel finds the plan unfinished.
       const endless = [bench.image, bench.root].map((tree) => join(tree, 'd89', 'zz-endless'))
       for (const path of endless) {
         fs.writeFileSync(path, '')
