@@ -145,30 +145,43 @@ export function grownIndex(
   return { packages, rows: mergedRows(rows, Int32Array.from(numbers), newRows) }
 }
 
-/** The rows of packages that are numbered on from `firstNumber`. */
+/** The rows of packages that are numbered on from `firstNumber`, of which there may be a million: little is copied. */
 function sortedRows(packages: readonly NameHashes[], firstNumber: number): Uint32Array {
+  const places = sortedPlaces(packages)
+  const sorted = new Uint32Array(places.length * rowWords)
+  let row = 0
+  for (const [index, { words }] of packages.entries()) {
+    for (let from = 0; from < words.length; from += hashWords) {
+      const to = (places[row++] as number) * rowWords
+      for (let word = 0; word < hashWords; word++) sorted[to + word] = words[from + word] as number
+      sorted[to + hashWords] = firstNumber + index
+    }
+  }
+  return sorted
+}
+
+/** Where each name belongs among the names of all packages. */
+function sortedPlaces(packages: readonly NameHashes[]): Uint32Array {
   const count = packages.reduce((sum, names) => sum + names.count, 0)
-  const unsorted = new Uint32Array(count * rowWords)
-  // Of each row its first word above its place: the runtime sorts such numbers without calling back.
+  // Of each name its first word above its number: the runtime sorts such numbers without calling back.
   const order = new BigUint64Array(count)
   const halves = new Uint32Array(order.buffer)
   let row = 0
-  for (const [index, { words }] of packages.entries()) {
+  for (const { words } of packages) {
     for (let from = 0; from < words.length; from += hashWords, row++) {
-      for (let word = 0; word < hashWords; word++) unsorted[row * rowWords + word] = words[from + word] as number
-      unsorted[row * rowWords + hashWords] = firstNumber + index
       halves[2 * row] = row
       halves[2 * row + 1] = words[from] as number
     }
   }
   order.sort()
-  const sorted = new Uint32Array(unsorted.length)
-  for (let to = 0; to < count; to++) copyRow(unsorted, (halves[2 * to] as number) * rowWords, sorted, to * rowWords)
-  return sorted
+  const places = new Uint32Array(count)
+  for (let place = 0; place < count; place++) places[halves[2 * place] as number] = place
+  return places
 }
 
 /** Old rows by their packages' new numbers, without those whose number is -1, and new ones: all sorted. */
 function mergedRows(old: Uint32Array, numbers: Int32Array, added: Uint32Array): Uint32Array {
+  if (numbers.every((number) => number < 0)) return added
   const merged = new Uint32Array(old.length + added.length)
   let [next, end] = [0, 0]
   for (let at = 0; at < old.length; at += rowWords) {
