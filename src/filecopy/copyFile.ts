@@ -12,6 +12,7 @@ import {
   O_RDONLY,
   O_WRONLY,
   type Stat,
+  SyscallError,
 } from '../sys/index.ts'
 import type { Copier } from './copier.ts'
 import { isSameFile } from './ends.ts'
@@ -87,9 +88,15 @@ function create(kernel: Kernel, name: Name, source: Stat, exclusive: boolean): F
   try {
     return kernel.openat(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL, source.mode & 0o777)
   } catch (error) {
+    if (isSyscallError(error, 'EISDIR') && !isDirectory(kernel, name)) throw new SyscallError('ENOTDIR', 'openat', name)
     if (exclusive || !isSyscallError(error, 'EEXIST')) throw error
     return undefined
   }
+}
+
+/** open(2) says EISDIR for every name to create that ends in a slash, whatever is there, and if nothing is. */
+function isDirectory(kernel: Kernel, name: Name): boolean {
+  return kernel.findat(AT_FDCWD, name)?.type === 'directory'
 }
 
 /** Opens without truncating, since it may be the source. Waits for the reader of a fifo, looking at the cancel flag. */

@@ -1,9 +1,10 @@
 // The public surface for one object: paths in, a report out, the engine in a worker thread.
 
-import { callEngine, displayName, type EngineContext, SyscallError, toName } from '../sys/index.ts'
+import { callEngine, displayName, type EngineContext, type Kernel, SyscallError, toName } from '../sys/index.ts'
 import { answeringFilter, answerMemory, askingFilter, type Filter, type FilterQuestion } from './filterQuestions.ts'
 import type { MoveReport, Mover } from './mover.ts'
-import { withPlaces } from './paths.ts'
+import { meansDirectory, withPlaces } from './paths.ts'
+import type { Place } from './place.ts'
 import { type MoveProgress, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
 
 /** What a move can be asked for. */
@@ -23,7 +24,8 @@ export interface CopyTreeOptions extends PlaceOptions {
  *
  * By rename where the kernel allows it; else a complete copy, metadata included, is staged beside the target and
  * renamed over it, and then the source goes. At every instant `target` is the old object or the new one; what may
- * replace what is as in rename(2), and symlinks are moved, not followed. Directories are not merged.
+ * replace what is as in rename(2), and symlinks are moved, not followed. Directories are not merged. A path that ends in
+ * a slash means a directory.
  *
  * @throws {SyscallError} the kernel's answer: EISDIR, ENOTDIR, ENOTEMPTY, EEXIST, EACCES, EROFS, ENOSPC …
  * @throws {MetadataLostError} when something of the metadata cannot be kept; see `metadata`
@@ -101,12 +103,10 @@ function callMove(
 
 /** In the thread: moves. */
 export function moveInThread(context: EngineContext, request: Request): MoveReport {
-  const { source, target, candidates, placement, only } = request
+  const { source, target, candidates, placement } = request
   return withPlaces(context.kernel, [source, target, ...candidates], ([from, to, ...hardlinkCandidates]) => {
     if (from === undefined || to === undefined) throw new TypeError('a move needs a source and a target')
-    if (only !== undefined && context.kernel.statat(from.directory, from.name).type !== only) {
-      throw new SyscallError('ENOTDIR', 'renameat2', source, target)
-    }
+    refuseOtherTypes(context.kernel, from, request)
     return tellingCopy(context, request, (mover) => mover.move(from, to, { ...placement, hardlinkCandidates }))
   })
 }
@@ -117,9 +117,17 @@ export function copyInThread(context: EngineContext, request: Request): MoveRepo
   const { kernel, cancel } = context
   return withPlaces(kernel, [source, target], ([from, to]) => {
     if (from === undefined || to === undefined) throw new TypeError('a copy needs a source and a target')
+    refuseOtherTypes(kernel, from, request)
     const filter = memory && askingFilter(memory, (question) => context.report(question), cancel)
     return tellingCopy(context, request, (mover) => mover.copy(from, to, { ...placement, filter }))
   })
+}
+
+/** What the caller asked for by its name, or by a slash at the end of a path, is the only type that it can be. */
+function refuseOtherTypes(kernel: Kernel, { directory, name }: Place, { source, target, only }: Request): void {
+  const wanted = meansDirectory(source) || meansDirectory(target) ? 'directory' : only
+  if (wanted === undefined || kernel.statat(directory, name).type === wanted) return
+  throw new SyscallError('ENOTDIR', 'renameat2', source, target)
 }
 
 /** As withMover; whoever listens hears how the contents came over. */

@@ -18,7 +18,7 @@ import {
 } from '../sys/index.ts'
 import { withDescriptor } from './descriptors.ts'
 import type { MoveReport, Mover } from './mover.ts'
-import { OpenParents } from './paths.ts'
+import { meansDirectory, OpenParents } from './paths.ts'
 import type { Place } from './place.ts'
 import { errors, type PlaceOptions, type Request, requestOf, threadOptions, withMover } from './request.ts'
 import type { Route } from './route.ts'
@@ -132,6 +132,8 @@ class MovesToOne {
     if (this.#taken.has(target.name))
       throw new SyscallError('EEXIST', 'renameat2', path, joinName(targetPath, target.name))
     const stat = this.#context.kernel.statat(source.directory, source.name)
+    if (meansDirectory(path) && stat.type !== 'directory')
+      throw new SyscallError('ENOTDIR', 'renameat2', path, joinName(targetPath, target.name))
     if (this.#request.leavesLinked && isLinked(stat)) return undefined
     const hardlinkCandidates = this.#links.candidatesFor(stat)
     const report = mover.move(source, target, { stat, hardlinkCandidates, route: this.#route, ...placement })

@@ -28,7 +28,15 @@ export function withPlaces<T>(kernel: Kernel, paths: readonly Name[], work: (pla
   )
 }
 
-/** A path's last component, and everything before it. Slashes at the end say nothing: the kernel knows the type. */
+/**
+ * Whether a path ends in a slash, so that only a directory can be meant. Of a rename, by either of its paths: rename(2)
+ * answers ENOTDIR for any other source, also where the target is still free.
+ */
+export function meansDirectory(path: Name): boolean {
+  return path.endsWith('/')
+}
+
+/** A path's last component, without slashes at the end, and everything before it. */
 function split(path: Name): { parent: Name; name: Name } {
   const trimmed = path.replace(/(?<!\/)\/+$/, '')
   const slash = trimmed.lastIndexOf('/')

@@ -52,6 +52,21 @@ for (const [name, copy] of Object.entries(ways)) {
         assert.equal(fs.readFileSync(named([0xfe]), 'utf8'), 'odd')
       }))
 
+    it('makes no file of a name that ends in a slash', () =>
+      withDirectory(async (directory) => {
+        const source = join(directory, 'source')
+        fs.writeFileSync(source, 'x')
+        fs.mkdirSync(join(directory, 'there'))
+        for (const [from, to, code] of [
+          ['source', 'new/', 'ENOTDIR'],
+          ['source', 'source/', 'ENOTDIR'],
+          ['source/', 'new', 'ENOTDIR'],
+          ['source', 'there/', 'EISDIR'],
+        ] as const)
+          await assert.rejects(copy(`${directory}/${from}`, `${directory}/${to}`), { code })
+        assert.deepEqual(fs.readdirSync(directory).sort(), ['source', 'there'])
+      }))
+
     it('makes an existing target a copy, in place', () =>
       withDirectory(async (directory) => {
         const [source, target] = [join(directory, 'source'), join(directory, 'target')]

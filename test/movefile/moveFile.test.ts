@@ -120,6 +120,27 @@ describe('moveTree()', () => {
       await assert.rejects(moveTree(join(from, 'kept/link'), join(to, 'link')), { code: 'ENOTDIR' })
     }))
 
+  for (const sameFileSystem of [true, false]) {
+    it(`takes a slash at the end for a directory, ${sameFileSystem ? 'by rename' : 'by copy'}`, () =>
+      withScene({ source: 'f /file "x"\nf /tree/a "a"\nl /link -> tree', sameFileSystem }, async ({ from, to }) => {
+        for (const [source, target] of [
+          ['file', 'new/'],
+          ['file/', 'new'],
+          ['link', 'new//'],
+          ['link/', 'new'],
+        ] as const) {
+          for (const way of [moveFile, copyTree]) {
+            const named = { code: 'ENOTDIR', path: `${from}/${source}`, dest: `${to}/${target}` }
+            await assert.rejects(way(`${from}/${source}`, `${to}/${target}`), named)
+          }
+        }
+        assert.deepEqual([fs.readdirSync(to), fs.readdirSync(from).length], [[], 3])
+        await copyTree(`${from}/tree/`, `${to}/copy/`)
+        await moveFile(`${from}/tree//`, `${to}/new/`)
+        assert.deepEqual([fs.readdirSync(join(to, 'new')), fs.readdirSync(join(to, 'copy'))], [['a'], ['a']])
+      }))
+  }
+
   it('refuses to move a directory into itself, by rename and by copy', () =>
     withScene({ source: 'f /tree/sub/file "x"' }, async ({ from }) => {
       await assert.rejects(moveTree(join(from, 'tree'), join(from, 'tree/sub/tree')), { code: 'EINVAL' })

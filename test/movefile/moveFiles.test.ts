@@ -42,6 +42,14 @@ describe('moveFiles()', () => {
       ))
   }
 
+  it('takes a source with a slash at its end for a directory', () =>
+    withScene({ source: 'f /file "x"\nf /tree/a "a"\nl /link -> tree' }, async ({ from, to }) => {
+      const results = await moveFiles([`${from}/file/`, `${from}/tree/`, `${from}/link/`], to)
+      const answers = results.map((result) => (result.status === 'rejected' ? result.reason.code : result.value.method))
+      assert.deepEqual(answers, ['ENOTDIR', 'copy', 'ENOTDIR'])
+      assert.deepEqual(fs.readdirSync(from).sort(), ['file', 'link'])
+    }))
+
   it('keeps links, order and progress when two threads move thousands', () =>
     withScene({ source: `${many}\nf /linked "l"\nh /0-link == /linked\nh /z-link == /linked` }, async (scene) => {
       const { from, to } = scene
