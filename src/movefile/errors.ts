@@ -23,6 +23,18 @@ export class MountPointError extends RootmergeError {
   }
 }
 
+/** A directory can neither become a member of itself nor, when it is copied, its own copy's. */
+export class IntoItselfError extends RootmergeError {
+  readonly code = 'ERR_ROOTMERGE_INTO_ITSELF'
+
+  constructor(source: string, target: string, cause?: unknown) {
+    super(`'${source}' cannot go to '${target}', which is inside of it`, {
+      hint: 'Name a target outside of the directory.',
+      cause,
+    })
+  }
+}
+
 /** The target is in place, complete; the source could not be removed, so both are there. */
 export class SourceNotRemovedError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_SOURCE_NOT_REMOVED'

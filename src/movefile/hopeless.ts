@@ -4,6 +4,7 @@ import { SameFileError } from '../filecopy/index.ts'
 import {
   displayName,
   type ErrnoName,
+  type Fd,
   isSyscallError,
   type Kernel,
   O_DIRECTORY,
@@ -15,6 +16,7 @@ import {
   SyscallError,
 } from '../sys/index.ts'
 import { withDescriptor } from './descriptors.ts'
+import { IntoItselfError } from './errors.ts'
 import { isSameObject } from './identity.ts'
 import type { Move } from './mover.ts'
 import { describePlace, type Place } from './place.ts'
@@ -23,7 +25,9 @@ import { describePlace, type Place } from './place.ts'
  * @returns what the copy will replace
  * @throws what rename(2) will answer when the copy is renamed over the target, if that can be known already
  */
-export function refuseHopeless(kernel: Kernel, { source, target, stat, options }: Move): Stat | undefined {
+export function refuseHopeless(kernel: Kernel, move: Move): Stat | undefined {
+  const { source, target, stat, options } = move
+  refuseIntoItself(kernel, move)
   const existing = kernel.findat(target.directory, target.name)
   if (existing === undefined) return undefined
   const path = (place: Place) => describePlace(kernel, place)
@@ -48,6 +52,34 @@ function hasMembers(kernel: Kernel, { directory, name }: Place): boolean {
     return withDescriptor(kernel, fd, () => kernel.readDirectory(fd).length > 0)
   } catch (error) {
     if (isSyscallError(error, 'EACCES', 'ENOENT')) return false // the rename will say
+    throw error
+  }
+}
+
+/**
+ * A directory would become a member of itself. Through a bind mount of a part of it, whose parents lie elsewhere, this is
+ * noticed only by who copies it.
+ *
+ * @param cause  what the kernel has said already
+ */
+export function refuseIntoItself(kernel: Kernel, { source, target, stat }: Move, cause?: unknown): void {
+  if (stat.type !== 'directory' || !isInside(kernel, target.directory, stat)) return
+  const path = (place: Place) => displayName(describePlace(kernel, place))
+  throw new IntoItselfError(path(source), path(target), cause)
+}
+
+/** Whether an open directory is another, or below it, as far as its parents can be seen. */
+function isInside(kernel: Kernel, directory: Fd, other: Stat): boolean {
+  let below: Stat | undefined
+  try {
+    for (let path = '.'; ; path += '/..') {
+      const stat = kernel.statat(directory, path)
+      if (isSameObject(stat, other)) return true
+      if (below !== undefined && isSameObject(stat, below)) return false // the top is its own parent
+      below = stat
+    }
+  } catch (error) {
+    if (isSyscallError(error, 'EACCES', 'ENAMETOOLONG')) return false
     throw error
   }
 }

@@ -6,6 +6,7 @@ export { type Attributes, readAttributes, type Xattr, xattrsOf } from './attribu
 export { handOver, quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 export type { Durability } from './durability.ts'
 export {
+  IntoItselfError,
   MountPointError,
   NotDurableError,
   SourceNotRemovedError,

@@ -31,7 +31,7 @@ export interface CopyTreeOptions extends PlaceOptions {
  * @throws {MetadataLostError} when something of the metadata cannot be kept; see `metadata`
  * @throws {SourceNotRemovedError} when the target is in place and the source could not be removed
  * @throws {NotDurableError} when the target is in place and the disk refuses to write it down
- * @throws {Error} SameFileError, MountPointError, SourceChangedError, SourceReplacedError; the reason of the signal
+ * @throws {Error} SameFileError, IntoItselfError, MountPointError, SourceChangedError, SourceReplacedError; the reason of the signal
  */
 export function moveFile(
   source: string | Uint8Array,

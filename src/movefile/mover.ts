@@ -14,7 +14,7 @@ import {
 import { removeAbandoned } from './abandoned.ts'
 import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
 import { type ExpectedSource, refuseSwapped, refuseUnexpected } from './expected.ts'
-import { refuseUnmovable } from './hopeless.ts'
+import { refuseIntoItself, refuseUnmovable } from './hopeless.ts'
 import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './identity.ts'
 import { linkToCandidate } from './linking.ts'
 import type { Loss } from './losses.ts'
@@ -157,7 +157,7 @@ export class Mover implements Stager {
    * it returns the source is gone; when it throws nothing has changed, unless the error says that the target is in place.
    *
    * @throws {SyscallError} what rename(2) answers: EISDIR, ENOTDIR, ENOTEMPTY, EEXIST, EACCES, EROFS …
-   * @throws {SameFileError, MountPointError, SourceChangedError, SourceReplacedError}
+   * @throws {SameFileError, IntoItselfError, MountPointError, SourceChangedError, SourceReplacedError}
    * @throws {MetadataLostError} with `metadata: require`
    * @throws {SourceNotRemovedError, NotDurableError} and the target is in place
    */
@@ -249,6 +249,7 @@ export class Mover implements Stager {
       try {
         renameInto(this.kernel, source, target, options.noReplace ?? false)
       } catch (error) {
+        if (isSyscallError(error, 'EINVAL')) refuseIntoItself(this.kernel, move, error)
         if (!isSyscallError(error, 'EXDEV')) throw error
         route.isApart = true
         return undefined

@@ -11,6 +11,7 @@ import {
 } from '../sys/index.ts'
 import type { Durability } from './durability.ts'
 import {
+  IntoItselfError,
   MountPointError,
   NotDurableError,
   SourceNotRemovedError,
@@ -60,6 +61,7 @@ export interface ExpectedStat {
 
 /** Classes that keep their class on the way from the thread. */
 export const errors: readonly ErrorClass[] = [
+  IntoItselfError,
   MountPointError,
   NotDurableError,
   SourceNotRemovedError,

@@ -11,13 +11,12 @@ import {
   type Name,
   STATX_ATTR_MOUNT_ROOT,
   type Stat,
-  SyscallError,
 } from '../sys/index.ts'
 import { lockStaged } from './abandoned.ts'
 import { applyAttributes, removeXattr } from './applyAttributes.ts'
 import { readAttributes } from './attributes.ts'
 import { quietly, withDescriptor } from './descriptors.ts'
-import { MountPointError } from './errors.ts'
+import { IntoItselfError, MountPointError } from './errors.ts'
 import { type FinalFlags, finalFlagsOf } from './finalFlags.ts'
 import { isSameObject } from './identity.ts'
 import { Inheritance } from './inheritance.ts'
@@ -86,7 +85,9 @@ class TreeCopy {
   /** Where the first name of each inode with several names was put, below the staging root. */
   readonly #firstNames = new Map<string, Name>()
   readonly #finalFlags: FinalFlags[] = []
-  #root: { fd: Fd; stat: Stat } | undefined
+  #root: Fd | undefined
+  /** The tree's place, and the directory that its copy is made in: that must not be met as a member of the tree. */
+  #ends: { source: Place; copyIsIn: Stat } | undefined
 
   constructor(stager: Stager, options: TreeOptions & StageOptions) {
     this.#stager = stager
@@ -98,6 +99,7 @@ class TreeCopy {
     const kernel = this.#kernel
     const copied = withDescriptor(kernel, openDirectory(kernel, source), (from) => {
       const stat = unswapped(kernel, source, { now: kernel.fstat(from), known })
+      this.#ends = { source, copyIsIn: kernel.fstat(staging.directory) }
       kernel.mkdirat(staging.directory, staging.name, 0o700)
       try {
         const root = withDescriptor(kernel, openDirectory(kernel, staging), (to) => this.#fillRoot({ from, to, stat }))
@@ -115,7 +117,7 @@ class TreeCopy {
     const { to } = open
     if (this.#options.locked) lockStaged(this.#kernel, to)
     refuseInheritance(this.#kernel, to)
-    this.#root = { fd: to, stat: this.#kernel.fstat(to) }
+    this.#root = to
     const copied = this.#fill(open, '')
     if (this.#options.durable) this.#kernel.syncfs(to)
     return copied
@@ -179,13 +181,16 @@ class TreeCopy {
     const kernel = this.#kernel
     return withDescriptor(kernel, openDirectory(kernel, source), (from) => {
       const stat = unswapped(kernel, source, { now: kernel.fstat(from), known: entry.stat })
-      if (this.#root !== undefined && isSameObject(stat, this.#root.stat)) {
-        // The tree is being copied into itself: rename(2) says EINVAL.
-        throw new SyscallError('EINVAL', 'renameat2', describePlace(kernel, source), describePlace(kernel, target))
-      }
+      this.#refuseIntoItself(source, stat)
       kernel.mkdirat(target.directory, target.name, 0o700)
       return withDescriptor(kernel, openDirectory(kernel, target), (to) => this.#fill({ from, to, stat }, entry.name))
     })
+  }
+
+  #refuseIntoItself(member: Place, stat: Stat): void {
+    if (this.#ends === undefined || !isSameObject(stat, this.#ends.copyIsIn)) return
+    const path = (place: Place) => displayName(describePlace(this.#kernel, place))
+    throw new IntoItselfError(path(this.#ends.source), path(member))
   }
 
   /** Gives an inode that was already copied its further name; false for the first name, or where links are refused. */
@@ -196,7 +201,7 @@ class TreeCopy {
       this.#firstNames.set(key, entry.name)
       return false
     }
-    const root = this.#root.fd
+    const root = this.#root
     const links = new Losses()
     const linked = links.attempt('links', () => this.#kernel.linkat(root, first, target.directory, target.name))
     this.#lose(entry.name, links.list)

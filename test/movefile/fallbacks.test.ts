@@ -141,15 +141,15 @@ describe('Mover.move() where the kernel refuses', () => {
 })
 
 describe('Mover.move() through bind mounts', () => {
-  /** `to` shows `from` a second time. */
-  function withBind(setting: string, body: (scene: Scene, reopened: Mover, target: number) => void) {
+  /** `to` shows `from`, or a part of it, a second time. */
+  function withBind(setting: string, body: (scene: Scene, reopened: Mover, target: number) => void, part = '') {
     return async function (this: Mocha.Context) {
       if (!isRoot) {
         process.stderr.write('      needs root: mounts\n')
         this.skip()
       }
       await withScene({ source: setting }, (scene) => {
-        execFileSync('mount', ['--bind', scene.from, scene.to])
+        execFileSync('mount', ['--bind', join(scene.from, part), scene.to])
         try {
           const target = openPath(scene.kernel, scene.to, O_RDONLY | O_DIRECTORY)
           try {
@@ -188,12 +188,29 @@ describe('Mover.move() through bind mounts', () => {
     withBind('f /tree/sub/file "x"', (scene, mover) => {
       const inside = openPath(scene.kernel, join(scene.to, 'tree/sub'), O_RDONLY | O_DIRECTORY)
       try {
-        assert.throws(() => mover.move(scene.source('tree'), { directory: inside, name: 'tree' }), { code: 'EINVAL' })
+        const refused = { code: 'ERR_ROOTMERGE_INTO_ITSELF', message: /tree' cannot go to '.*sub.*', which is inside/ }
+        const target = { directory: inside, name: 'new' }
+        assert.throws(() => mover.move(scene.source('tree'), target), refused)
+        assert.throws(() => mover.copy(scene.source('tree'), target), refused)
       } finally {
         scene.kernel.close(inside)
       }
       assert.deepEqual(fs.readdirSync(join(scene.from, 'tree/sub')), ['file'])
     }),
+  )
+
+  it(
+    'refuses to copy a directory into a part of itself that is mounted elsewhere, and leaves nothing',
+    withBind(
+      'f /tree/a/b "b"\nf /tree/sub/file "x"',
+      (scene, mover, directory) => {
+        const message = `'${scene.from}/tree' cannot go to '${scene.from}/tree/sub', which is inside of it`
+        for (const way of ['move', 'copy'] as const)
+          assert.throws(() => mover[way](scene.source('tree'), { directory, name: 'new' }), { message })
+        assert.deepEqual(fs.readdirSync(join(scene.from, 'tree/sub')), ['file'])
+      },
+      'tree/sub',
+    ),
   )
 })
 

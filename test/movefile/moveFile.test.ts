@@ -141,10 +141,19 @@ describe('moveTree()', () => {
       }))
   }
 
-  it('refuses to move a directory into itself, by rename and by copy', () =>
-    withScene({ source: 'f /tree/sub/file "x"' }, async ({ from }) => {
-      await assert.rejects(moveTree(join(from, 'tree'), join(from, 'tree/sub/tree')), { code: 'EINVAL' })
-      await assert.rejects(copyTree(join(from, 'tree'), join(from, 'tree/sub/tree')), { code: 'EINVAL' })
+  it('refuses to move a directory into itself, by rename and by copy, and says so', () =>
+    withScene({ source: 'f /tree/sub/file "x"\nl /link -> tree/sub' }, async ({ from }) => {
+      for (const target of ['tree/new', 'tree/sub/new', 'link/new']) {
+        const refused = {
+          code: 'ERR_ROOTMERGE_INTO_ITSELF',
+          message: `'${from}/tree' cannot go to '${from}/${target.replace('link', 'tree/sub')}', which is inside of it`,
+        }
+        await assert.rejects(moveTree(join(from, 'tree'), join(from, target)), refused)
+        let copied = 0
+        const options = { onProgress: ({ entries }: MoveProgress) => (copied += entries) }
+        await assert.rejects(copyTree(join(from, 'tree'), join(from, target), options), refused)
+        assert.equal(copied, 0)
+      }
       assert.deepEqual(fs.readdirSync(join(from, 'tree/sub')), ['file'])
     }))
 
