@@ -1,8 +1,7 @@
 // The two roots of every error that this library throws.
 
-import { getSystemErrorMap } from 'node:util'
 import { displayName } from './bytes.ts'
-import { type ErrnoName, errnoNumber } from './errno.ts'
+import { type ErrnoName, errnoNumber, errnoText } from './errno.ts'
 import type { Name } from './kernel.ts'
 
 /** A system call that the kernel refused, in the shape of Node's own errors. */
@@ -29,15 +28,10 @@ export class SyscallError extends Error {
   }
 }
 
-/** Node makes a new map at every call: 30 µs, and an error that is expected (EXDEV) should cost little. */
-let texts: ReturnType<typeof getSystemErrorMap> | undefined
-
 function messageOf(code: ErrnoName, syscall: string, path?: Name, dest?: Name): string {
-  texts ??= getSystemErrorMap()
-  const text = texts.get(-errnoNumber(code))?.[1] ?? 'unknown error'
   const from = path === undefined ? '' : ` '${displayName(path)}'`
   const to = dest === undefined ? '' : ` -> '${displayName(dest)}'`
-  return `${code}: ${text}, ${syscall}${from}${to}`
+  return `${code}: ${errnoText(code)}, ${syscall}${from}${to}`
 }
 
 /** Whether `error` is a refused system call, and (when codes are given) for one of these reasons. */

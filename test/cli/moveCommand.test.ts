@@ -37,7 +37,7 @@ describe('rootmerge move', () => {
     withScene({ source: 'f /file "x"\nd /tree', target: 'f /file "old"' }, ({ from, to }) => {
       const taken = rootmerge('move', '--no-replace', join(from, 'file'), join(to, 'file'))
       assert.equal(taken.status, 3)
-      assert.match(taken.stderr, /^rootmerge: EEXIST: file already exists, renameat2 '.*' -> '.*'\n$/)
+      assert.match(taken.stderr, /^rootmerge: EEXIST: file exists, renameat2 '.*' -> '.*'\n$/)
       assert.equal(rootmerge('move', join(from, 'tree'), join(to, 'file')).status, 3)
       assert.equal(fs.readFileSync(join(to, 'file'), 'utf8'), 'old')
     }))

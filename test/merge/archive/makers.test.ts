@@ -294,7 +294,7 @@ describe('BatchMaker', () => {
       assert.throws(() => runAll(batches, losing), {
         code: 'EIO',
         path,
-        message: `EIO: i/o error, close '${path}'`,
+        message: `EIO: input/output error, close '${path}'`,
       })
     }))
 
