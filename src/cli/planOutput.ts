@@ -43,7 +43,8 @@ export function printPlan(plan: MergePlan, verb: string, flags: OutputOptions): 
   if (flags.quiet) return
   for (const step of steps) print(describeStep(step))
   for (const { package: name, counts } of plan.packages) print(`${name} would be ${verb}: ${describeCounts(counts)}`)
-  printRemarks({ triggered: plan.triggered })
+  const { triggered, notReplaced = [] } = plan
+  printRemarks({ triggered, notReplaced })
   print(`${counted(steps.length, 'step')}, nothing was written`)
 }
 

@@ -55,8 +55,9 @@ export function describePhases(phases: PhaseTimes): string | undefined {
   return `took ${formatDuration(sum)}: ${long.map(([phase, time]) => `${phase} ${formatDuration(time)}`).join(', ')}`
 }
 
-/** Names that stayed, could not go, or could not be kept as they were: each with its reason. */
+/** Packages that were not there, names that stayed, could not go, or could not be kept as they were: each with its reason. */
 export interface Remarks {
+  readonly notReplaced?: readonly string[]
   readonly backedUp?: readonly string[]
   readonly restored?: readonly string[]
   readonly triggered?: readonly string[]
@@ -90,6 +91,7 @@ export function describeLost({ what, attribute, code, names }: LostMetadata): st
 /** Prints each remark on a line of its own. */
 export function printRemarks(remarks: Remarks): void {
   const {
+    notReplaced = [],
     backedUp = [],
     restored = [],
     triggered = [],
@@ -100,6 +102,7 @@ export function printRemarks(remarks: Remarks): void {
     notes = [],
     lost = [],
   } = remarks
+  for (const name of notReplaced) printDetail(`no package is called ${name}, so nothing of it was replaced`)
   for (const name of backedUp) printDetail(`backed up ${name}: no package owned it`)
   for (const name of restored) printDetail(`given back ${name}: as it was before any package`)
   for (const name of triggered) printDetail(`trigger touched: ${name}`)

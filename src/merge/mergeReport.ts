@@ -29,7 +29,17 @@ export function describePlan(
   { listChanged, triggers }: Asked,
 ): Pick<
   MergeReport,
-  'packages' | 'entries' | 'counts' | 'backedUp' | 'restored' | 'triggered' | 'kept' | 'updates' | 'saved' | 'changed'
+  | 'packages'
+  | 'entries'
+  | 'counts'
+  | 'notReplaced'
+  | 'backedUp'
+  | 'restored'
+  | 'triggered'
+  | 'kept'
+  | 'updates'
+  | 'saved'
+  | 'changed'
 > {
   const changed = listChanged === true ? { changed: changedNames(plan) } : {}
   const backedUp = [...entriesOf(plan), ...plan.removals]
@@ -62,7 +72,8 @@ function countPlan(plan: Changes): Omit<MergePlan, 'steps' | 'triggered'> {
   for (const { counts } of packages) for (const [what, count] of Object.entries(counts)) add(all, what, count)
   if (plan.removals.length > 0) all.set('remove', plan.removals.length)
   const entries = packages.reduce((sum, each) => sum + each.entries, 0)
-  return { packages, entries, counts: Object.fromEntries(all) }
+  const { notReplaced = [] } = plan
+  return { packages, entries, counts: Object.fromEntries(all), ...(notReplaced.length > 0 && { notReplaced }) }
 }
 
 function countFates(entries: readonly PlannedEntry[], removed: number): Record<string, number> {

@@ -47,7 +47,10 @@ export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOpti
 
 /** Options of a merge as a whole. What ImageOptions has too counts for every image that does not say otherwise. */
 export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<ImageOptions, 'image' | 'package'> {
-  /** Packages that the new ones replace; their obsolete names go with the same transaction. */
+  /**
+   * Packages that the new ones replace; their obsolete names go with the same transaction. One that the root does not
+   * have is no error, as in dpkg's and pacman's fields of that name: the report tells (`notReplaced`).
+   */
   readonly replaces?: readonly string[]
   /** Glob patterns of names whose collisions are allowed: ownership passes to the package that brings them. */
   readonly collisionIgnore?: readonly string[]
@@ -105,6 +108,8 @@ export interface SavedFile {
 
 /** What a merge did. */
 export interface MergeReport {
+  /** As of MergePlan. */
+  readonly notReplaced?: readonly string[]
   /** One for each image, in their order. */
   readonly packages: readonly PackageReport[]
   /** Of all packages. */
@@ -153,6 +158,8 @@ export interface MergePlan {
   readonly counts: Readonly<Record<string, number>>
   /** As of MergeReport. */
   readonly triggered: readonly string[]
+  /** Packages in `replaces` that the root does not have, so that nothing of them can go; absent where there is none. */
+  readonly notReplaced?: readonly string[]
   readonly steps: PlanSteps
 }
 

@@ -86,6 +86,8 @@ export interface Changes {
   /** Objects of nobody that have their names again when the removals are done. */
   readonly restorations: readonly Backup[]
   readonly config: ConfigPlan
+  /** Packages that were to be replaced, and have no record. */
+  readonly notReplaced?: readonly string[]
 }
 
 /** Everything that a merge will do. */
@@ -141,13 +143,20 @@ export function makePlan(input: PlanInput): Plan {
   const removals = withErased(configured.removals, erased.removals)
   const kept = [...configured.kept, ...erased.kept]
   const restorations = findRestorations(input.state, { removals, kept, freed: remembered.freed })
-  return { packages, taken: claims.taken, ...configured, removals, kept, restorations, erased: remembered.recorded }
+  const changes = { ...configured, removals, kept, restorations, notReplaced: unknownOf(input) }
+  return { packages, taken: claims.taken, ...changes, erased: remembered.recorded }
 }
 
 /** A directory before what is in it, whichever of both it is from: they go in the other order. */
 function withErased(removals: readonly Removal[], erased: readonly Removal[]): readonly Removal[] {
   if (erased.length === 0) return removals
   return [...removals, ...erased].sort((one, other) => (one.liveName < other.liveName ? -1 : 1))
+}
+
+/** Whoever names a package beside its own older version expects it to be there. */
+function unknownOf({ images, owners, replaces }: PlanInput): string[] {
+  const merged = new Set(images.map(({ packageName }) => packageName))
+  return [...new Set(replaces)].filter((name) => !merged.has(name) && owners.record(name) === undefined)
 }
 
 /** What the packages that are replaced recorded, by name. */

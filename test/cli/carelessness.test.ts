@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { command, expectExit, type Outcome, run, Terminal } from '../support/command.ts'
+import { command, eventsOf, expectExit, type Outcome, run, Terminal } from '../support/command.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'
@@ -85,6 +85,23 @@ describe('a careless merge', function () {
       assert.match(outcome.stderr, /not all of its output could be written: ENOSPC/)
       assert.doesNotMatch(outcome.stderr, /[Nn]othing was changed/)
       assert.equal(fs.readFileSync(join(root, 'etc/file'), 'utf8'), '2')
+    }))
+
+  it('in place of packages that are not there is done, and names them', () =>
+    withPackage(({ directory }) => {
+      const words = 'merge image --root root --replaces nope --replaces image --replaces gone --replaces nope'
+      for (const more of [' --dry-run', '']) {
+        const { stdout } = expectExit(inDirectory(directory, words + more), 0)
+        const named = [...stdout.matchAll(/no package is called (\S+), so nothing of it was replaced/g)]
+        assert.deepEqual(
+          named.map(([, name]) => name),
+          ['nope', 'gone'],
+        )
+      }
+      const answer = (line: string) =>
+        eventsOf(inDirectory(directory, `${line} --json`)).find(({ event }) => event === 'plan' || event === 'merge')
+      for (const more of [' --dry-run', '']) assert.deepEqual(answer(words + more)?.notReplaced, ['nope', 'gone'])
+      assert.equal('notReplaced' in (answer('merge image=new --root root --replaces image') ?? {}), false)
     }))
 
   it('at a terminal without a size is told in lines of 80 characters', () =>
