@@ -1,7 +1,7 @@
 // A directory with everything below it, staged as one hidden subtree: nobody else can enter it until its top directory
 // gets its permissions, last of all, so what is inside is made under its final names.
 
-import type { CopyReport } from '../filecopy/index.ts'
+import { type CopyReport, SourceChangedError } from '../filecopy/index.ts'
 import {
   type CancelFlag,
   displayName,
@@ -27,7 +27,7 @@ import { accessAcl, defaultAcl } from './policy.ts'
 import { removeTree } from './removeTree.ts'
 import { openDirectory } from './rename.ts'
 import type { CopiedObject } from './sourceRemoval.ts'
-import { type StageOptions, type Stager, settle, stageCopy, unswapped } from './stage.ts'
+import { type StagedObject, type StageOptions, type Stager, settle, stageCopy, unswapped } from './stage.ts'
 
 /** A member of a tree that is about to be copied. */
 export interface TreeEntry {
@@ -88,11 +88,18 @@ class TreeCopy {
   #root: Fd | undefined
   /** The tree's place, and the directory that its copy is made in: that must not be met as a member of the tree. */
   #ends: { source: Place; copyIsIn: Stat } | undefined
+  /** Of all directories: they are made in a subtree from which the top refuses what its place would hand down. */
+  readonly #inheritance = new Inheritance()
+  /** Losses are judged once, for the whole tree. */
+  readonly #bestEffort: Stager
 
   constructor(stager: Stager, options: TreeOptions & StageOptions) {
     this.#stager = stager
     this.#kernel = stager.kernel
     this.#options = options
+    const { kernel, copier, copyOptions, policy } = stager
+    const rewriteLink = (target: Name) => stager.rewriteLink(target)
+    this.#bestEffort = { kernel, copier, copyOptions, rewriteLink, policy: { ...policy, metadata: 'best-effort' } }
   }
 
   stage(source: Place, staging: Place, known: Stat): StagedTree {
@@ -142,12 +149,11 @@ class TreeCopy {
 
   #copyMembers(from: Fd, to: Fd, parent: Name): Map<Name, CopiedObject> {
     const members = new Map<Name, CopiedObject>()
-    const inheritance = new Inheritance()
     for (const { base, entry } of this.#chosenMembers(from, parent)) {
       this.#options.cancel?.check()
       const source = { directory: from, name: base }
       const target = { directory: to, name: base }
-      const copied = this.#copyMember({ source, target, entry, inheritance })
+      const copied = this.#copyMember({ source, target, entry })
       if (this.#options.consuming) members.set(base, copied)
     }
     return members
@@ -170,11 +176,25 @@ class TreeCopy {
     }
     if (stat.type === 'directory') return this.#copyDirectory(member)
     if (stat.nlink > 1 && this.#linkMember(member)) return this.#counted(entry)
-    const staged = stageCopy(this.#bestEffort, source, member.target, { stat, inheritance: member.inheritance })
+    const staged = this.#stage(member)
     this.#lose(entry.name, staged.lost)
     if (staged.finalFlags !== undefined) this.#finalFlags.push({ name: entry.name, flags: staged.finalFlags })
     this.#sum(staged.copy)
     return this.#counted({ name: entry.name, stat: staged.stat })
+  }
+
+  /**
+   * One look at a file instead of two: when it has been read it is compared with what its directory showed, and one that
+   * has changed since then is looked at anew.
+   */
+  #stage({ source, target, entry: { stat } }: Member): StagedObject {
+    const inheritance = this.#inheritance
+    try {
+      return stageCopy(this.#bestEffort, source, target, { stat, inheritance, isPrivate: true, mustBeUnchanged: true })
+    } catch (error) {
+      if (!(error instanceof SourceChangedError)) throw error
+      return stageCopy(this.#bestEffort, source, target, { stat, inheritance, isPrivate: true })
+    }
   }
 
   #copyDirectory({ source, target, entry }: Member): CopiedObject {
@@ -206,13 +226,6 @@ class TreeCopy {
     const linked = links.attempt('links', () => this.#kernel.linkat(root, first, target.directory, target.name))
     this.#lose(entry.name, links.list)
     return linked
-  }
-
-  /** Losses are judged once, for the whole tree. */
-  get #bestEffort(): Stager {
-    const { kernel, copier, copyOptions, policy } = this.#stager
-    const rewriteLink = (target: Name) => this.#stager.rewriteLink(target)
-    return { kernel, copier, copyOptions, rewriteLink, policy: { ...policy, metadata: 'best-effort' } }
   }
 
   #lose(path: Name, lost: readonly Loss[]): void {
@@ -249,7 +262,6 @@ interface Member {
   readonly source: Place
   readonly target: Place
   readonly entry: TreeEntry
-  readonly inheritance: Inheritance
 }
 
 /**
