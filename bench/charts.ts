@@ -93,23 +93,35 @@ export function shown(value: number): string {
   return value >= 100 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '')
 }
 
-/** For each subject and peer the best and the worst of rootmerge's ratios: the rows where it loses are among them. */
+/** One case of rootmerge's beside one peer. */
+interface Ratio {
+  readonly name: string
+  readonly ratio: number
+}
+
+/** For each subject and peer the middle, the best and the worst of rootmerge's ratios: the rows where it loses are among them. */
 export function numbersTable(all: readonly ResultsFile[]): string {
-  const rows = all.flatMap(({ question, measurements }) => {
-    const ratios = new Map<string, number[]>()
-    for (const [, each] of casesOf(measurements)) {
-      for (const { baseline, contender, isOurs, value } of each) {
-        const peer = each.find((other) => other.contender === baseline)
-        if (peer === undefined || baseline === contender || !(isOurs || contender.startsWith('rootmerge'))) continue
-        ratios.set(peer.contender, [...(ratios.get(peer.contender) ?? []), value / peer.value])
-      }
+  const rows = all.flatMap(({ question, measurements }) =>
+    [...ratiosOf(measurements)].map(([peer, ratios]) => {
+      const sorted = ratios.toSorted((one, other) => one.ratio - other.ratio)
+      const [best, worst] = [sorted[0], sorted.at(-1)].map((one) => `${one?.ratio.toFixed(2)}: ${one?.name}`)
+      const median = sorted[Math.floor(sorted.length / 2)]?.ratio.toFixed(2)
+      return `| ${question} | ${[peer, median, best, worst].map((cell) => escaped(cell ?? '')).join(' | ')} |\n`
+    }),
+  )
+  return `| | beside | median | best | worst |\n|---|---|---|---|---|\n${rows.join('')}`
+}
+
+function ratiosOf(measurements: readonly Measurement[]): Map<string, Ratio[]> {
+  const ratios = new Map<string, Ratio[]>()
+  for (const [name, each] of casesOf(measurements)) {
+    for (const { baseline, contender, isOurs, value } of each) {
+      const peer = each.find((other) => other.contender === baseline)
+      if (peer === undefined || baseline === contender || !(isOurs || contender.startsWith('rootmerge'))) continue
+      ratios.set(peer.contender, [...(ratios.get(peer.contender) ?? []), { name, ratio: value / peer.value }])
     }
-    return [...ratios].map(([peer, found]) => {
-      const [least, most] = [Math.min(...found), Math.max(...found)].map((ratio) => ratio.toFixed(2))
-      return `| ${question} | ${least === most ? least : `${least} to ${most}`} of ${peer} |\n`
-    })
-  })
-  return `| | rootmerge, over all cases |\n|---|---|\n${rows.join('')}`
+  }
+  return ratios
 }
 
 /** A page with its table made anew. */

@@ -72,9 +72,11 @@ describe('the project', function () {
       { ...of('rootmerge', 9, 'cp'), fileSystem: 'ext4' },
       { ...of('cp', 3), fileSystem: 'ext4' },
       { ...of('tar', 3, 'cp'), fileSystem: 'ext4' },
+      { ...of('rootmerge', 4, 'cp'), fileSystem: 'xfs' },
+      { ...of('cp', 4), fileSystem: 'xfs' },
     ]
     const file = { subject: 's', question: 'q?', unit: 'ms', better: 'less' as const, ...rest, measurements }
-    assert.match(numbersTable([file]), /^\| q\? \| 0\.50 to 3\.00 of cp \|\n$/m)
+    assert.match(numbersTable([file]), /^\| q\? \| cp \| 1\.00 \| 0\.50: c \| 3\.00: c, ext4 \|\n$/m)
   })
 
   it('draws what is in the results, and nothing else', () => {
