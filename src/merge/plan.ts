@@ -8,6 +8,7 @@ import type { Protection } from './config/protection.ts'
 import type { Action } from './decide.ts'
 import type { RecordedEntry, RecordedProtection, Xattrs } from './entry.ts'
 import { type ErasedNames, rememberErased } from './erasedNames.ts'
+import { Folding } from './folding.ts'
 import type { Whiteouts } from './formats/ociWhiteouts.ts'
 import { claimGhosts } from './ghosts.ts'
 import { planningOrder } from './layers.ts'
@@ -123,9 +124,10 @@ export function makePlan(input: PlanInput): Plan {
   const settler = settlerOf({ ...input, claims, names, recorded })
   const ownDirectories = readParents(input.state)
   const spellings = new Spellings(root, owners, recorded)
+  const folding = new Folding(root)
   const isState = input.state.membership()
   const selfMerge = new SelfMerge(root, input.state)
-  const found = { claims, names, recorded, spellings, ownDirectories }
+  const found = { claims, names, recorded, spellings, folding, ownDirectories }
   const planning: Planning = { ...input, ...found, isState, selfMerge, settler }
   const packages = planningOrder(images).map((from) => {
     const ahead = new LookAhead(root, input.threads, images.indexOf(from))

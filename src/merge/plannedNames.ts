@@ -1,25 +1,29 @@
 // The live names that a plan has already decided on: which entry will have each.
 
-import { type Name, parentName, type Stat } from '../sys/index.ts'
+import { baseName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
-import { isOneName } from './spellings.ts'
+import { folded, isOneName } from './spellings.ts'
 
 /** Planned entries by where they will be. */
 export class PlannedNames {
   readonly #byLiveName = new Map<Name, PlannedEntry>()
+  /** Of directories that fold case, by the name in one case. */
+  readonly #byFolded = new Map<string, PlannedEntry>()
   readonly #kept = new Set<Name>()
   /** Planned names by the object that has them now; made when all are planned. */
   #inodes: ReadonlyMap<string, readonly Name[]> | undefined
 
-  /** The entry that has a name already. */
-  find(liveName: Name): PlannedEntry | undefined {
-    return this.#byLiveName.get(liveName)
+  /** The entry that has a name already; in any spelling where its directory folds case. */
+  find(liveName: Name, isFolded = false): PlannedEntry | undefined {
+    return this.#byLiveName.get(liveName) ?? (isFolded ? this.#byFolded.get(inOneCase(liveName)) : undefined)
   }
 
   /** Gives a name to an entry; one that has it already keeps it. */
-  add(planned: PlannedEntry): void {
-    if (!this.#byLiveName.has(planned.liveName)) this.#byLiveName.set(planned.liveName, planned)
+  add(planned: PlannedEntry, isFolded = false): void {
+    if (this.#byLiveName.has(planned.liveName)) return
+    this.#byLiveName.set(planned.liveName, planned)
+    if (isFolded) this.#byFolded.set(inOneCase(planned.liveName), planned)
   }
 
   /** A symlink that an entry goes through stays. */
@@ -59,6 +63,11 @@ export class PlannedNames {
     this.#inodes = inodes
     return inodes
   }
+}
+
+/** Directories have their spelling already, that of the first entry that brought them. */
+function inOneCase(liveName: Name): string {
+  return joinName(parentName(liveName), folded(baseName(liveName)))
 }
 
 function inodeOf({ dev, ino }: Stat): string {

@@ -21,6 +21,8 @@ import { factsOf, type TreeEntry } from './treeImage.ts'
 interface DirectoryTarget {
   readonly liveName: Name
   readonly isNew: boolean
+  /** Whether Name and name are one in it. */
+  readonly isFolding: boolean
 }
 
 /** Decides every entry of one image. */
@@ -32,12 +34,13 @@ export class ImagePlanner {
   /** Live names of entries that have several names, by the first of them. */
   readonly #firstNames = new Map<Name, Name>()
   readonly #links = new LinkGroups()
-  readonly #directories = new Map<Name, DirectoryTarget>([['', { liveName: '', isNew: false }]])
+  readonly #directories = new Map<Name, DirectoryTarget>()
 
   constructor(planning: Planning, from: PackageImage, ahead: LookAhead) {
     this.#planning = planning
     this.#from = from
     this.#ahead = ahead
+    this.#directories.set('', { liveName: '', isNew: false, isFolding: planning.folding.in('') })
   }
 
   plan(): readonly PlannedEntry[] {
@@ -56,18 +59,25 @@ export class ImagePlanner {
     if (parent === undefined) return // below something that was refused
     // Most names lead to themselves: then one string is both.
     const liveName = parent.liveName === directory ? entry.name : joinName(parent.liveName, baseName(entry.name))
-    const decided = this.#decideSafe(this.#links.relinked(entry), { liveName, isNew: parent.isNew })
+    const decided = this.#decideSafe(this.#links.relinked(entry), { ...parent, liveName })
     if (decided === undefined) return
     const planned = settler.settle(decided)
     this.#links.add(entry, isAside(planned))
     // What is offered beside a directory of the old version leaves that to be removed.
-    if (planned.liveName !== decided.liveName && decided.live?.type !== 'directory') names.add(decided)
-    names.add(planned)
-    const isNew = names.find(planned.liveName)?.fate === 'newDirectory'
-    if (entry.type === 'directory') this.#directories.set(entry.name, { liveName: planned.liveName, isNew })
+    if (planned.liveName !== decided.liveName && decided.live?.type !== 'directory')
+      names.add(decided, parent.isFolding)
+    names.add(planned, parent.isFolding)
+    if (entry.type === 'directory') this.#directories.set(entry.name, this.#targetOf(planned, parent))
     else if (entry.stat.nlink > 1 && planned.entry.linkTo === undefined && !isAside(planned))
       this.#firstNames.set(entry.name, planned.liveName)
     this.#entries.push(planned)
+  }
+
+  /** Where members of a planned directory go; what is new folds case as what it is in. */
+  #targetOf({ liveName }: PlannedEntry, parent: DirectoryTarget): DirectoryTarget {
+    const { names, folding } = this.#planning
+    const isNew = names.find(liveName)?.fate === 'newDirectory'
+    return { liveName, isNew, isFolding: isNew ? parent.isFolding : folding.in(liveName) }
   }
 
   /** An entry that no root may receive, or that leads out of this one, is a problem. */
@@ -90,9 +100,9 @@ export class ImagePlanner {
   }
 
   /** A name that another entry has already is decided with it, any other by what is there. */
-  #decideFirst(entry: TreeEntry, { liveName, isNew }: DirectoryTarget): PlannedEntry {
+  #decideFirst(entry: TreeEntry, { liveName, isNew, isFolding }: DirectoryTarget): PlannedEntry {
     const { names } = this.#planning
-    const first = names.find(liveName)
+    const first = names.find(liveName, isFolding)
     if (first !== undefined) return this.#meet(entry, first, isNew)
     if (isNew) return this.#insideNew(entry, liveName)
     if (entry.type !== 'directory') return this.#object(entry, liveName)

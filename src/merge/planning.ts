@@ -4,6 +4,7 @@ import type { Name } from '../sys/index.ts'
 import type { Claims } from './claims.ts'
 import type { Settler } from './config/settle.ts'
 import type { RecordedEntry } from './entry.ts'
+import type { Folding } from './folding.ts'
 import type { Comparer } from './live.ts'
 import type { RecordedName } from './obsolete.ts'
 import type { PlannedNames } from './plannedNames.ts'
@@ -36,6 +37,8 @@ export interface Planning extends PlanningRules {
   readonly recorded: ReadonlyMap<Name, RecordedName>
   /** Recorded names in another spelling, first of `recorded`. */
   readonly spellings: Spellings
+  /** Where names that differ in case alone are one. */
+  readonly folding: Folding
   /** Directories that were made for the state, by live name. */
   readonly ownDirectories: ReadonlyMap<Name, RecordedEntry>
   /** Whether a live name is the state directory or inside it. */

@@ -103,12 +103,12 @@ function byFolded(names: Iterable<Name>): ReadonlyMap<string, readonly Name[]> {
 }
 
 /** What file systems that fold case take for the same, of most scripts; what is missed is refused as a collision. */
-function folded(name: Name): string {
+export function folded(name: Name): string {
   return textOf(name).normalize('NFC').toLowerCase()
 }
 
 /** The name in capitals, or in small letters where it is in capitals; the same where it has no letters. */
-function otherCase(name: Name): Name {
+export function otherCase(name: Name): Name {
   const text = textOf(name)
   const other = [text.toUpperCase(), text.toLowerCase()].find((each) => each !== text)
   return other === undefined ? name : Buffer.from(other).toString('latin1')

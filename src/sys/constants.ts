@@ -63,6 +63,7 @@ export const FS_APPEND_FL = 0x20
 export const FS_NODUMP_FL = 0x40
 export const FS_NOATIME_FL = 0x80
 export const FS_NOCOW_FL = 0x800000
+export const FS_CASEFOLD_FL = 0x40000000
 export const FS_XFLAG_PROJINHERIT = 0x200
 
 export const ST_RDONLY = 1
