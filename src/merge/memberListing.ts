@@ -30,7 +30,7 @@ export function listShare({ kernel, cancel }: EngineContext, share: ListingShare
     for (let tree = takeNext(); tree !== undefined; tree = takeNext()) {
       cancel.check()
       const place = { directory: root.directory(parentName(tree)).fd, name: baseName(tree) }
-      const records = listMembers(kernel, place, { staging: place.name, which: 'staged' })
+      const records = listMembers(kernel, place, { staging: place.name, which: 'staged' }, () => cancel.check())
       listed.push([tree, Array.from(records, keptMembers)])
     }
     return listed

@@ -28,11 +28,16 @@ export interface MembersRecord extends TreeOfStep {
 /** So that a record stays far below the longest that the journal reads. */
 const membersPerRecord = 2000
 
-/** Lists a directory and all below it, each member with its identity. */
+/**
+ * Lists a directory and all below it, each member with its identity.
+ *
+ * @param check  called before each member; what it throws ends the listing
+ */
 export function* listMembers(
   kernel: Kernel,
   { directory, name }: { directory: Fd; name: Name },
   of: TreeOfStep,
+  check: () => void = () => {},
 ): Generator<MembersRecord> {
   const pending: Name[] = ['']
   for (let within = pending.pop(); within !== undefined; within = pending.pop()) {
@@ -41,6 +46,7 @@ export function* listMembers(
     yield* withDescriptor(kernel, fd, () => {
       const members: [Name, string][] = []
       for (const entry of kernel.readDirectory(fd)) {
+        check()
         const type = entry.type ?? kernel.findat(fd, entry.name)?.type
         if (type === 'directory') pending.push(joinName(within, entry.name))
         members.push([entry.name, identityOf(kernel, fd, entry.name) ?? ''])

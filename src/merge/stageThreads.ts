@@ -64,10 +64,16 @@ export class SpareThreads {
     return this.#shares
   }
 
-  /** Ends them, once they have done what they have begun: a thread that is stopped in the middle leaves descriptors open. */
+  /**
+   * Ends them when the engine's work is over, whatever became of it. What they have begun they end by themselves, as if the
+   * work were cancelled: a thread that is stopped in the middle leaves descriptors open.
+   */
   end(): void {
-    quietly(() => this.#shares?.finish(() => {}))
-    this.#shares?.end()
+    const shares = this.#shares
+    if (shares === undefined) return
+    this.#engine.cancel.raise()
+    quietly(() => shares.finish(() => {}))
+    shares.end()
   }
 }
 

@@ -3,10 +3,22 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { MemberListing } from '../../src/merge/memberListing.ts'
+import { listShare, MemberListing } from '../../src/merge/memberListing.ts'
 import { keptMembers, listMembers } from '../../src/merge/members.ts'
-import { CancelFlag, EngineShares, isSyscallError, linuxKernel, O_RDONLY, openPath } from '../../src/sys/index.ts'
+import { SpareThreads } from '../../src/merge/stageThreads.ts'
+import {
+  CancelFlag,
+  Cancelled,
+  EngineShares,
+  engineContext,
+  isSyscallError,
+  linuxKernel,
+  O_RDONLY,
+  openPath,
+} from '../../src/sys/index.ts'
+import { wrapKernel } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
+import { writeTree } from '../support/tree.ts'
 
 describe('members that other threads list', function () {
   this.timeout(30_000)
@@ -61,6 +73,33 @@ describe('members that other threads list', function () {
       const isRefused = (error: unknown) => isSyscallError(error, 'ENOENT')
       assert.throws(() => listed(list, 'a/.staged-0', 'a/.staged-3'), isRefused)
     }))
+
+  it('are looked for no longer when the engine has ended, in a tree however large', () =>
+    withDirectory((directory) => {
+      for (let file = 0; file < 50; file++) writeTree(directory, `f /a/.staged-0/d/${file} ""`)
+      const root = openPath(kernel, directory, O_RDONLY)
+      const cancel = new CancelFlag()
+      let looked = 0
+      const watched = wrapKernel(kernel, (call, args, proceed) => {
+        if (call === 'handleAt' && ++looked === 10) cancel.raise()
+        return proceed(...args)
+      })
+      const share = { root, trees: ['a/.staged-0'], next: new SharedArrayBuffer(4) }
+      assert.throws(() => listShare(engineContext(watched, cancel), share), Cancelled)
+      kernel.close(root)
+      assert.equal(looked, 10)
+    }))
+
+  it('are asked for no longer by an engine that ends', () => {
+    const engine = engineContext(kernel, new CancelFlag(), () => {}, { hasThread: true })
+    const idle = new SpareThreads(engine, 2)
+    idle.end()
+    assert.equal(engine.cancel.raised, false)
+    const threads = new SpareThreads(engine, 2)
+    threads.start()
+    threads.end()
+    assert.equal(engine.cancel.raised, true)
+  })
 
   it('are left to the engine when no thread has come', () =>
     withThreads((list) => assert.equal(list('a/.staged-0').of('a/.staged-0'), undefined)))
