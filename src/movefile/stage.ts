@@ -184,18 +184,13 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
   return final === undefined ? staged : { ...staged, finalFlags: final.flags }
 }
 
-/**
- * Symlinks, fifos, sockets and devices: made by name, then held by O_PATH and looked at before anything is set.
- *
- * The source's name is asked which attributes it has (Linux 6.13): from the descriptor only /proc can tell, and a root that
- * is being made has none.
- */
+/** Symlinks, fifos, sockets and devices: made by name, then held by O_PATH and looked at before anything is set. */
 function stageNode(stager: Stager, request: Request): StagedObject {
   const { kernel, policy } = stager
   const { source, staging } = request
-  const names = kernel.listXattrsAt(source.directory, source.name)
   return withDescriptor(kernel, kernel.openat(source.directory, source.name, O_PATH | O_NOFOLLOW), (from) => {
     const stat = unswapped(kernel, source, { now: kernel.fstat(from), known: request.known })
+    const names = namesOfNode(kernel, from, source)
     const attributes = attributesToApply(stager, { fd: from, stat, names }, request.options)
     makeNode(stager, from, stat, staging)
     return discardingOnFailure(kernel, staging, () =>
@@ -207,6 +202,14 @@ function stageNode(stager: Stager, request: Request): StagedObject {
       }),
     )
   })
+}
+
+/**
+ * Which attributes a node has. Only /proc can tell that of a descriptor, and a root that is being made has none: there the
+ * source's name is asked (Linux 6.13), so one who swaps the object away and back meanwhile makes it lose them.
+ */
+function namesOfNode(kernel: Kernel, node: Fd, { directory, name }: Place): readonly Name[] | undefined {
+  return kernel.listXattrsAt(node, '') ?? kernel.listXattrsAt(directory, name)
 }
 
 function makeNode(stager: Stager, from: Fd, stat: Stat, staging: Place): void {

@@ -136,7 +136,10 @@ export interface Kernel {
   utimensat(directory: Fd, path: Name, atimeNs: bigint, mtimeNs: bigint): void
   /** Names of the extended attributes; [] where the file system has none. O_PATH descriptors work (symlinks). */
   listXattrs(fd: Fd): Name[]
-  /** listxattrat(2) without following: as listXattrs, of a name; undefined before Linux 6.13. */
+  /**
+   * listxattrat(2) without following: as listXattrs, of a name; undefined before Linux 6.13. An empty path means an O_PATH
+   * descriptor itself, in one call through /proc; undefined where that is missing.
+   */
   listXattrsAt(directory: Fd, path: Name): Name[] | undefined
   getXattr(fd: Fd, name: Name): Buffer
   setXattr(fd: Fd, name: Name, value: Uint8Array): void

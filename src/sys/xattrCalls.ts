@@ -63,10 +63,21 @@ function namesIn(values: Buffer, length: number): Name[] {
 
 /** The call that looks at a name: one instead of opening, looking and closing. */
 export function listingCalls(door: Door): Pick<Kernel, 'listXattrsAt'> {
-  const { calls, invoke5, address, values } = door
+  const { calls, invoke3, invoke5, address, values } = door
   let isKnown = true
+  // The kernel has no call that lists what an O_PATH descriptor has: listxattrat(2) with AT_EMPTY_PATH says EBADF.
+  const ofDescriptor = (fd: Fd) => {
+    const object = door.path(pathOf(fd))
+    const length = fitting(door, (size) => invoke3(calls.listxattr, object, address.values, size))
+    if (length >= 0) return namesIn(values, length)
+    const code = door.errno()
+    if (code === 'EOPNOTSUPP') return []
+    if (code === 'ENOENT') return undefined
+    throw door.failure('listxattr', fd)
+  }
   return {
     listXattrsAt(directory, path) {
+      if (path === '') return ofDescriptor(directory)
       if (!isKnown) return undefined
       const call = (size: number) =>
         invoke5(calls.listxattrat, fdOf(directory), door.path(path), AT_SYMLINK_NOFOLLOW, address.values, size)

@@ -80,6 +80,31 @@ describe('Mover.move() among others who write the same directories', () => {
       }))
   }
 
+  it('keeps the attributes of a symlink that is swapped away and back while they are listed', function () {
+    if (!isRoot) {
+      process.stderr.write('      needs root: attributes of a symlink\n')
+      return this.skip()
+    }
+    return withScene({ source: 'l /link -> x' }, (scene) => {
+      const [link, kept] = [join(scene.from, 'link'), join(scene.from, 'kept')]
+      execFileSync('setfattr', ['-h', '-n', 'trusted.note', '-v', 'kept', link])
+      const swapping = (kernel: Kernel) =>
+        wrapKernel(kernel, (call, args, proceed) => {
+          if (!call.startsWith('listXattrs')) return proceed(...args)
+          fs.renameSync(link, kept)
+          fs.symlinkSync('x', link)
+          try {
+            return proceed(...args)
+          } finally {
+            fs.renameSync(kept, link)
+          }
+        })
+      scene.mover({}, swapping).copy(scene.source('link'), scene.target('link'))
+      const copied = execFileSync('getfattr', ['-h', '-d', '-m', '-', '--absolute-names', join(scene.to, 'link')])
+      assert.match(copied.toString(), /trusted\.note="kept"/)
+    })
+  })
+
   for (const [what, replace] of Object.entries({
     'another file': (path: string) => fs.writeFileSync(path, 'swapped'),
     'a symlink': (path: string) => fs.symlinkSync('/etc/passwd', path),

@@ -209,6 +209,11 @@ for (const [title, open] of Object.entries(kernels)) {
         assert.deepEqual(kernel.listXattrsAt(fd, 'file'), isNew ? ['user.note'] : undefined)
         assert.deepEqual(kernel.listXattrsAt(fd, 'link'), isNew ? [] : undefined)
         if (isNew) assert.throws(() => kernel.listXattrsAt(fd, 'absent'), { code: 'ENOENT', syscall: 'listxattrat' })
+        for (const name of ['file', 'link']) {
+          const held = kernel.openat(fd, name, O_PATH | O_NOFOLLOW)
+          assert.deepEqual(kernel.listXattrsAt(held, ''), kernel.listXattrs(held))
+          kernel.close(held)
+        }
         kernel.close(file)
         kernel.close(fd)
       }))
