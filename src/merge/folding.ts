@@ -1,17 +1,7 @@
 // Which directories of a root fold case, so that Name and name are one: what is to be placed there cannot be asked about.
 
 import { isSameObject } from '../movefile/index.ts'
-import {
-  baseName,
-  type Fd,
-  FS_CASEFOLD_FL,
-  isSyscallError,
-  joinName,
-  type Kernel,
-  type Name,
-  parentName,
-  type Stat,
-} from '../sys/index.ts'
+import { type Fd, FS_CASEFOLD_FL, isSyscallError, type Kernel, type Name } from '../sys/index.ts'
 import type { Root } from './root.ts'
 import { otherCase } from './spellings.ts'
 
@@ -19,6 +9,8 @@ import { otherCase } from './spellings.ts'
 export class Folding {
   readonly #root: Root
   readonly #known = new Map<Name, boolean>()
+  /** Of file systems, by device, what the names in one directory have shown. */
+  readonly #shown = new Map<number, boolean>()
 
   constructor(root: Root) {
     this.#root = root
@@ -29,24 +21,21 @@ export class Folding {
     const known = this.#known.get(directory)
     if (known !== undefined) return known
     const fd = this.#root.findDirectory(directory)?.fd
-    const folds = fd !== undefined && (hasFlag(this.#root.kernel, fd) || this.#byNames(directory, fd))
+    const folds = fd !== undefined && (hasFlag(this.#root.kernel, fd) || this.#byNames(fd))
     this.#known.set(directory, folds)
     return folds
   }
 
   /**
-   * Most file systems that fold case do it everywhere, and have no flag to say so: then a directory's own name is there in
-   * the other case too. Where a file system begins, only what is in it can tell.
+   * Most file systems that fold case do it everywhere, and have no flag to say so: then whatever name is in one of their
+   * directories is there in the other case too.
    */
-  #byNames(directory: Name, fd: Fd): boolean {
+  #byNames(fd: Fd): boolean {
     const { kernel } = this.#root
-    const stat = kernel.fstat(fd)
-    const [parent, name] = [parentName(directory), baseName(directory)]
-    const above = directory === '' ? undefined : this.#root.find(parent === '' ? '.' : parent)
-    if (above?.dev !== stat.dev) return foldsMembers(kernel, fd)
-    const other = otherCase(name)
-    if (other === name) return this.in(parent)
-    return isObject(this.#root.find(joinName(parent, other)), stat)
+    const { dev } = kernel.fstat(fd)
+    const shown = this.#shown.get(dev) ?? foldsMembers(kernel, fd)
+    if (shown !== undefined) this.#shown.set(dev, shown)
+    return shown ?? false
   }
 }
 
@@ -59,17 +48,15 @@ function hasFlag(kernel: Kernel, fd: Fd): boolean {
   }
 }
 
-function foldsMembers(kernel: Kernel, fd: Fd): boolean {
+/** Undefined where no member has letters. */
+function foldsMembers(kernel: Kernel, fd: Fd): boolean | undefined {
   const listed = new Set(kernel.readDirectory(fd).map(({ name }) => name))
   for (const name of listed) {
     const other = otherCase(name)
     if (other === name || listed.has(other)) continue
     const stat = kernel.findat(fd, name)
-    if (stat !== undefined) return isObject(kernel.findat(fd, other), stat)
+    const found = stat && kernel.findat(fd, other)
+    if (stat !== undefined) return found !== undefined && isSameObject(found, stat)
   }
-  return false
-}
-
-function isObject(found: Stat | undefined, stat: Stat): boolean {
-  return found !== undefined && isSameObject(found, stat)
+  return undefined
 }

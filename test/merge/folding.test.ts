@@ -134,7 +134,7 @@ describe('Folding.in()', () => {
   const plain = (kernel: Kernel) => kernel
   const flagged = (kernel: Kernel): Kernel => ({ ...kernel, getInodeFlags: () => FS_CASEFOLD_FL })
 
-  it('knows it by the flag, by the names of directories, or by what is in the top', () =>
+  it('knows it by the flag, or by the names in one directory of a file system', () =>
     withDirectory((directory) => {
       assert.deepEqual(folds(directory, [''], foldingCase), [false], 'nothing is there that could tell')
       assert.deepEqual(folds(directory, [''], flagged), [true])
