@@ -1,7 +1,8 @@
 // Making, moving and removing names.
 
 import { type Door, fdOf } from './door.ts'
-import type { Kernel } from './kernel.ts'
+import { SyscallError } from './errors.ts'
+import type { Device, Kernel } from './kernel.ts'
 import { fileTypeBits } from './statx.ts'
 
 /** Calls that change directories. */
@@ -32,20 +33,21 @@ export function nameCalls(
       if (result < 0) throw door.failure('symlinkat', directory, path)
     },
     mknodat(directory, path, type, mode, device) {
+      const number = encodeDevice(device)
+      if (number === undefined) throw new SyscallError('EINVAL', 'mknodat', path)
       const bits = fileTypeBits(type) | mode
-      const result = invoke4(
-        calls.mknodat,
-        fdOf(directory),
-        door.path(path),
-        bits,
-        encodeDevice(device.major, device.minor),
-      )
+      const result = invoke4(calls.mknodat, fdOf(directory), door.path(path), bits, number)
       if (result < 0) throw door.failure('mknodat', directory, path)
     },
   }
 }
 
-/** makedev(3) as the kernel's new_decode_dev reads it: 20 bits of minor, 12 of major. */
-function encodeDevice(major: number, minor: number): number {
+/**
+ * makedev(3) as the kernel's new_decode_dev reads it: 20 bits of minor, 12 of major.
+ *
+ * @returns undefined for what has no room there: the kernel would make another device
+ */
+function encodeDevice({ major, minor }: Device): number | undefined {
+  if (!(major >= 0 && major < 2 ** 12 && minor >= 0 && minor < 2 ** 20)) return undefined
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0
 }

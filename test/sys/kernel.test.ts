@@ -113,6 +113,21 @@ for (const [title, open] of Object.entries(kernels)) {
       })
     })
 
+    it('makes no other device of a number that the kernel has no room for', () =>
+      withDirectory((directory) => {
+        const fd = kernel.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY)
+        for (const device of [
+          { major: 2 ** 12, minor: 3 },
+          { major: 1, minor: 2 ** 20 },
+          { major: -1, minor: 3 },
+        ]) {
+          const make = () => kernel.mknodat(fd, 'device', 'character', 0o600, device)
+          assert.throws(make, (error) => isSyscallError(error, 'EINVAL'))
+        }
+        assert.deepEqual(kernel.readDirectory(fd), [])
+        kernel.close(fd)
+      }))
+
     it('sets the mode of what an O_PATH descriptor stands for', () =>
       withDirectory((directory) => {
         const path = join(directory, 'file')
