@@ -23,11 +23,14 @@ const textBytes = 64 * 1024
 const payloadBytes = 512 * 1024
 const noFacts: FileFacts['xattrs'] = []
 
+/** Nanoseconds in one: those since 1970 pass 64 bits in the year 2262, and file systems know later times. */
+const second = 1_000_000_000n
+
 /** Where each area of a batch begins, in bytes: words of eight first, so that each is where a view of it may be. */
 const areas = offsetsOf({
   count: 8,
   numbers: 8 * numbersPerFile * filesPerBatch,
-  times: 8 * filesPerBatch,
+  times: 2 * 8 * filesPerBatch,
   stats: 4 * statWords * filesPerBatch,
   digests: digestBytes * filesPerBatch,
   text: textBytes,
@@ -69,7 +72,7 @@ export class Batch {
   constructor(memory: SharedArrayBuffer, start: number, hasPayloads: boolean) {
     this.#count = new Int32Array(memory, start, 1)
     this.#numbers = new Float64Array(memory, start + areas.numbers, numbersPerFile * filesPerBatch)
-    this.#times = new BigInt64Array(memory, start + areas.times, filesPerBatch)
+    this.#times = new BigInt64Array(memory, start + areas.times, 2 * filesPerBatch)
     this.#stats = new Uint32Array(memory, start + areas.stats, statWords * filesPerBatch)
     this.#digests = Buffer.from(memory, start + areas.digests, digestBytes * filesPerBatch)
     this.#text = Buffer.from(memory, start + areas.text, textBytes)
@@ -122,7 +125,7 @@ export class Batch {
       name.length,
     ]
     this.#numbers.set(values, index * numbersPerFile)
-    this.#times[index] = mtimeNs
+    this.#times.set([mtimeNs / second, mtimeNs % second], 2 * index)
     this.#count[0] = index + 1
     this.#bytes += size
     this.#payloadEnd += copied
@@ -140,7 +143,7 @@ export class Batch {
       uid: number(field.uid),
       gid: number(field.gid),
       mode: number(field.mode),
-      mtimeNs: this.#times[index] as bigint,
+      mtimeNs: (this.#times[2 * index] as bigint) * second + (this.#times[2 * index + 1] as bigint),
       size: number(field.size),
       xattrs: noFacts,
       ...(pathEnd === textEnd ? {} : { digest: parseDigest(this.#text.toString('latin1', pathEnd, textEnd)) }),

@@ -46,6 +46,11 @@ function members(): Buffer[] {
       )
     if (number % 90 === 0) all.push(rawMember({ name: `${within}/p${number}`, type: '6', ...own }))
   }
+  // Before 1970, and after 2262, when nanoseconds pass 64 bits.
+  for (const mtime of ['-1.5', '10413792000.25']) {
+    all.push(rawPax({ mtime }))
+    file(`at${mtime}`, 'x')
+  }
   directory('usr/share/d3', 0o700)
   return all
 }
