@@ -21,21 +21,26 @@ interface Made extends Inherited {
 }
 
 /** With which bits nobody but the owner can open a file. */
-const closedMode = 0o600
+export const closedMode = 0o600
 
 /**
- * The mode to make a copy with: closed, or at once the source's where no set-id bit is among them and nobody else can
- * open the copy: it has no name, or nobody can enter the directory and the owner is right from the start.
+ * The mode to make a copy with: closed, or at once the source's where its attributes can still be set and nobody else
+ * can open the copy: it has no name, or nobody can enter the directory and the owner is right from the start.
  */
 export function creationMode(
   { inheritance, isPrivate, isUnnamed }: Pick<StageOptions, 'inheritance' | 'isPrivate' | 'isUnnamed'>,
   { mode, uid, gid }: Stat,
 ): number {
-  const open = (mode & 0o7000) === 0 ? mode : closedMode
+  const open = mayHaveAtOnce(mode) ? mode : closedMode
   if (isUnnamed) return open
   const made = inheritance?.known
   if (!isPrivate || made === undefined || made.acl || made.uid !== uid || made.gid !== gid) return closedMode
   return open
+}
+
+/** Set-id bits wait for the owner, and a read-only mode for the attributes: user.* takes the right to write (xattr(7)). */
+export function mayHaveAtOnce(mode: number): boolean {
+  return (mode & 0o7200) === 0o200
 }
 
 /** What a file was given that has just been made with `mode`; asked once a directory, and once for every new bit. */

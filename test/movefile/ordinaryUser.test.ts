@@ -4,27 +4,10 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { copyTree, MetadataLostError, type MoveReport, metadataPolicy } from '../../src/movefile/index.ts'
+import { isRoot } from '../support/asRoot.ts'
 import { compareTrees } from '../support/compareTrees.ts'
+import { asUser, nobody } from '../support/ordinaryUser.ts'
 import { type Scene, withScene } from '../support/twoFileSystems.ts'
-
-const isRoot = process.getuid?.() === 0
-const nobody = 65534
-
-/** Runs `body` as an ordinary user: the one at hand, or nobody. */
-function asUser<T>(body: () => T): T {
-  if (!isRoot) return body()
-  const groups = process.getgroups?.() ?? []
-  process.setgroups?.([])
-  process.setegid?.(nobody)
-  process.seteuid?.(nobody)
-  try {
-    return body()
-  } finally {
-    process.seteuid?.(0)
-    process.setegid?.(0)
-    process.setgroups?.(groups)
-  }
-}
 
 /** Both directories belong to the user. */
 function own({ from, to }: Scene): void {
@@ -47,17 +30,23 @@ describe('Mover.move() as an ordinary user', () => {
             p 0600 ${owner} /tree/fifo
             f 4711 ${owner} /tree/program "set-id"
             h /tree/other == /tree/file
-            d 0750 ${owner} /tree`,
+            f 0444 ${owner} /tree/second "y" user.note="kept"
+            d 0750 ${owner} /tree
+            f 0444 ${owner} /single "z" user.note="kept"`,
           target: '',
           sameFileSystem,
         },
         async (scene) => {
           own(scene)
-          await copyTree(join(scene.from, 'tree'), join(scene.from, 'kept'))
-          const report = asUser(() => scene.mover().move(scene.source('tree'), scene.target('tree')))
-          assert.deepEqual(report.lost, [])
-          assert.deepEqual(compareTrees(join(scene.to, 'tree'), join(scene.from, 'kept')), [])
-          assert.deepEqual(fs.readdirSync(scene.from), ['kept'])
+          for (const name of ['tree', 'single']) {
+            const kept = join(scene.from, 'kept')
+            await copyTree(join(scene.from, name), kept)
+            const report = asUser(() => scene.mover().move(scene.source(name), scene.target(name)))
+            assert.deepEqual(report.lost, [])
+            assert.deepEqual(compareTrees(join(scene.to, name), kept), [])
+            fs.rmSync(kept, { recursive: true })
+          }
+          assert.deepEqual(fs.readdirSync(scene.from), [])
         },
       ))
   }

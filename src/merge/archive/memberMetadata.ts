@@ -4,10 +4,12 @@ import {
   type Attributes,
   type AttributeTarget,
   applyAttributes,
+  closedMode,
   type Inherited,
   isCopied,
   MetadataLostError,
   type MetadataPolicy,
+  mayHaveAtOnce,
 } from '../../movefile/index.ts'
 import { displayName, type Fd, type FileType, type Kernel, type Name } from '../../sys/index.ts'
 import type { LostOf } from '../lostMetadata.ts'
@@ -45,7 +47,7 @@ export class MemberMetadata {
   /** Files of our own are made with their final bits: nobody else gets into the tree, and a call is saved. */
   modeToMake({ uid, gid, mode }: MemberFacts): number {
     const isOwn = !this.#isRoot || (uid === this.inherited.uid && gid === this.inherited.gid)
-    return isOwn && (mode & 0o7000) === 0 ? mode : 0o600
+    return isOwn && mayHaveAtOnce(mode) ? mode : closedMode
   }
 
   /** What a file that was made with some bits has; which of them the umask took away is asked once. */
