@@ -28,7 +28,7 @@ const chunkBytes = 256 * 1024
 export interface Blobs {
   /** Bytes that were read so far, of all files. */
   readonly bytesRead: number
-  /** A file's bytes; undefined when there is no such file. */
+  /** A file's bytes, which whoever has read enough of them closes; undefined when there is no such file. */
   find(name: Name): { readonly size: number; readonly source: ByteSource } | undefined
   close(): void
 }

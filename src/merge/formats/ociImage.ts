@@ -5,7 +5,7 @@
 // everything that lower layers have in it. Neither ever reaches beyond the image.
 
 import { createHash, type Hash } from 'node:crypto'
-import { type Name, parentName } from '../../sys/index.ts'
+import { type Name, PATH_MAX, parentName } from '../../sys/index.ts'
 import { ByteSource } from '../archive/byteSource.ts'
 import { decompressed } from '../archive/decompression.ts'
 import type { Archive, Format, PackageFacts, Reading } from '../archive/format.ts'
@@ -82,12 +82,20 @@ function* readLayer(blobs: Blobs, reading: Reading, image: Name, layer: Layer): 
   if (layer.size !== undefined && found.size !== layer.size) {
     throw outer.corrupt(`its layer ${layer.blob} has ${found.size} bytes, not ${layer.size}`)
   }
-  const stored = watch(found.source, layer.digest)
+  try {
+    yield* readTarOf(found.source, reading, layer)
+  } finally {
+    found.source.close()
+  }
+}
+
+function* readTarOf(blob: ByteSource, reading: Reading, { digest, diffId }: Layer): Generator<Member> {
+  const stored = watch(blob, digest)
   const inner = decompressed(stored.source, reading)
-  const plain = watch(inner, layer.diffId)
+  const plain = watch(inner, diffId)
   try {
     // Some writers leave the end out: the digests say whether a layer is whole.
-    const endless = layer.digest !== undefined || layer.diffId !== undefined
+    const endless = digest !== undefined || diffId !== undefined
     yield* readTar(plain.source, { ...reading, headerBytes: reading.limits.headerBytes, endless })
     plain.finish()
     stored.finish()
@@ -147,6 +155,7 @@ class LayeredTree {
       throw new UnsafeEntryError(member.path, `is more than the ${this.#mostMembers} members that are allowed`)
     }
     const name = memberName(member.path, 0)
+    if (name.length >= PATH_MAX) throw new UnsafeEntryError(member.path, 'has a name that is longer than any can be')
     const whiteout = whiteoutOf(name)
     if (whiteout === undefined) this.#put(name, this.#originOf(member, place))
     else if (whiteout.kind === 'opaque') this.#removeBelow(whiteout.name)
@@ -167,13 +176,21 @@ class LayeredTree {
     if (!origin.isDirectory) this.#removeBelow(name)
     this.#names.set(name, { origin, layer: this.#layer })
     if (name === '') return
+    this.#putAbove(name)
     const parent = parentName(name)
-    const siblings = this.#children.get(parent) ?? new Set()
-    this.#children.set(parent, siblings.add(name))
     // A directory that no layer has, or that a lower one has as something else, is one from now on.
     const above = this.#names.get(parent)
     if (parent !== '' && above !== undefined && !above.origin.isDirectory && above.layer < this.#layer) {
       this.#names.delete(parent)
+    }
+  }
+
+  /** Makes a name a child of its directory, and that of its own: a layer need not have members for them. */
+  #putAbove(name: Name): void {
+    for (let child = name; child !== ''; child = parentName(child)) {
+      const siblings = this.#children.get(parentName(child)) ?? new Set()
+      if (siblings.has(child)) return
+      this.#children.set(parentName(child), siblings.add(child))
     }
   }
 

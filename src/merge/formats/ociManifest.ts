@@ -73,6 +73,7 @@ class ManifestReader {
     if (found === undefined) return undefined
     if (found.size > mostJsonBytes) throw this.#corrupt(`${name} has ${found.size} bytes`)
     const bytes = found.source.take(found.size)
+    found.source.close()
     const actual = digest && createHash(digest.algorithm).update(bytes).digest('hex')
     if (actual !== digest?.value) throw this.#corrupt(`the digest of ${name} is ${actual}`)
     try {

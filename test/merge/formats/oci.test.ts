@@ -16,7 +16,7 @@ import { needCommands } from '../../support/nativePackages.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { type Bend, layoutOf, savedOf, writeFiles, writeTar } from '../../support/specOci.ts'
 import type { TarMember } from '../../support/specPackages.ts'
-import { writeTree } from '../../support/tree.ts'
+import { randomBytes, writeTree } from '../../support/tree.ts'
 
 async function withRoot(body: (root: string, directory: string) => Promise<void>): Promise<void> {
   await withDirectory(async (directory) => {
@@ -28,6 +28,18 @@ async function withRoot(body: (root: string, directory: string) => Promise<void>
 
 const mergeOci = (root: string, image: string) =>
   merge({ root, image, package: 'tool', format: 'oci', durability: 'none' })
+
+/** What this process has open below a directory. */
+function openBelow(directory: string): string[] {
+  const isOpen = (path: string) => path.startsWith(directory)
+  return fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [fs.readlinkSync(`/proc/self/fd/${fd}`)].filter(isOpen)
+    } catch {
+      return [] // closed meanwhile
+    }
+  })
+}
 
 const file = (path: string, data: string, more: Partial<TarMember> = {}): TarMember => ({ path, data, ...more })
 const directory = (path: string, mode = 0o755): TarMember => ({ path, type: '5', mode })
@@ -138,6 +150,28 @@ describe('container images', function () {
       )
       await mergeOci(root, image)
       assert.deepEqual(fs.readdirSync(join(root, 'etc')).sort(), ['keep', 'new'])
+    }))
+
+  it('takes away what lies in directories that no layer has a member for', () =>
+    withRoot(async (root, where) => {
+      const lower = [file('a/b/c', 'old'), file('opaque/deep/c', 'old'), file('stays/b/c', 'x')]
+      const upper = [file('.wh.a', ''), file('opaque/.wh..wh..opq', ''), file('opaque/new', 'new')]
+      await mergeOci(root, writeFiles(join(where, 'image'), layoutOf([lower, upper])))
+      assert.deepEqual(fs.readdirSync(root).sort(), ['opaque', 'stays', 'var'])
+      assert.deepEqual(fs.readdirSync(join(root, 'opaque')), ['new'])
+    }))
+
+  it('leaves none of its files open, damaged or not', () =>
+    withRoot(async (root, where) => {
+      const damaged = (files: Map<string, Buffer>) => {
+        const [name, bytes] = [...files].find(([name, bytes]) => name.startsWith('blobs/') && bytes[0] === 0x1f) ?? []
+        if (name !== undefined) files.set(name, Buffer.from(bytes ?? '').fill(0, 600))
+      }
+      const lower = [file('data', randomBytes(2 ** 20).toString('latin1'))]
+      const bad = writeFiles(join(where, 'bad'), layoutOf([[], lower], damaged))
+      await assert.rejects(mergeOci(root, bad), CorruptImageError)
+      await mergeOci(root, writeFiles(join(where, 'image'), layoutOf(layers)))
+      assert.deepEqual(openBelow(where), [])
     }))
 
   it('is what umoci unpacks, of layers that umoci made', function () {
