@@ -23,10 +23,13 @@ class DebArchive extends PackageArchive {
   *members(): Generator<Member> {
     const seen = new Set<string>()
     for (const { name, size, payload } of readAr(this.source)) {
-      const [part = ''] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
+      const [part] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
+      if (part === undefined) continue
+      // Who reads the first of two, as dpkg does, would see another package than who reads the last.
+      if (seen.has(part)) throw this.source.corrupt('comes twice', { entry: part })
       if (part === 'debian-binary') checkVersion(payload, size)
       else if (part === 'control.tar') this.facts = this.#readControl(payload)
-      else if (part === 'data.tar') yield* this.#readData(payload, seen)
+      else yield* this.#readData(payload, seen)
       seen.add(part)
     }
     for (const part of ['debian-binary', 'control.tar', 'data.tar'])

@@ -121,6 +121,17 @@ describe('merge() of a Debian package', function () {
         assert.deepEqual(fs.readdirSync(root), ['var'])
       }
     }))
+
+  it('refuses one with two members of a kind: dpkg would install the first', () =>
+    withDirectory(async (directory) => {
+      const bytes = fs.readFileSync(makeDeb(directory, 'gzip'))
+      const root = emptyRoot(directory)
+      const image = join(directory, 'twice.deb')
+      const again = bytes.subarray(bytes.lastIndexOf('data.tar.gz'))
+      fs.writeFileSync(image, Buffer.concat([bytes, again]))
+      await assert.rejects(merge({ root, image, package: 'p' }), /comes twice.*data\.tar/)
+      assert.deepEqual(fs.readdirSync(root), ['var'])
+    }))
 })
 
 describe("merge() of npm's packages", () => {
