@@ -1,28 +1,44 @@
 // The compressions that archives have, each told by its first bytes.
 
 import type { DecoderName } from '../../sys/index.ts'
+import type { ByteSource } from './byteSource.ts'
 
 /** One kind of compression. */
 export interface Compression {
   readonly name: DecoderName
-  /** What a compressed stream begins with. */
-  readonly magic: Buffer
+  /** What a compressed stream begins with, in latin1. */
+  readonly start: RegExp
+  /** Zeros may stand between two streams, in groups of so many. */
+  readonly padding: number
   /** What to do where nothing can take it off. */
   readonly hint: string
 }
 
-function compression(name: DecoderName, magic: string, hint: string): Compression {
-  return { name, magic: Buffer.from(magic, 'hex'), hint }
+const longestStart = 8
+
+function compression(name: DecoderName, start: RegExp, hint = '', padding = 0): Compression {
+  return { name, start, hint, padding }
 }
 
 /** All of them, by name. */
 export const compressions: Readonly<Record<DecoderName, Compression>> = {
-  gzip: compression('gzip', '1f8b', ''),
-  xz: compression('xz', 'fd377a585a00', 'Install liblzma.so.5 (Debian: liblzma5), or: npm install lzma-native'),
+  gzip: compression('gzip', /^\x1f\x8b/),
+  xz: compression(
+    'xz',
+    /^\xfd7zXZ\0/,
+    'Install liblzma.so.5 (Debian: liblzma5), or: npm install lzma-native',
+    4, // xz's file format, 2.2: Stream Padding
+  ),
+  // Also by a frame to be skipped, of RFC 8878, 3.1.2: pzstd puts one before each of its frames.
   zstd: compression(
     'zstd',
-    '28b52ffd',
+    /^(?:\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)/,
     'Install libzstd.so.1 (Debian: libzstd1), or use Node 22.15 or later, or: npm install fzstd',
   ),
-  bzip2: compression('bzip2', '425a68', 'Install libbz2.so.1.0 (Debian: libbz2-1.0), or: npm install unbzip2-stream'),
+  bzip2: compression('bzip2', /^BZh/, 'Install libbz2.so.1.0 (Debian: libbz2-1.0), or: npm install unbzip2-stream'),
+}
+
+/** Whether what comes next of a source is compressed so. */
+export function isStart(source: ByteSource, { start }: Compression): boolean {
+  return start.test(source.peek(longestStart).toString('latin1'))
 }

@@ -4,6 +4,7 @@ import { Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Decoder } from '../../sys/index.ts'
 import type { ByteSource } from './byteSource.ts'
+import { type Compression, isStart } from './compressions.ts'
 
 const inputBytes = 256 * 1024
 
@@ -11,8 +12,7 @@ const inputBytes = 256 * 1024
 export interface DecoderStart {
   readonly first: Decoder
   readonly open: () => Decoder | undefined
-  /** What a compressed stream begins with. */
-  readonly magic: Buffer
+  readonly compression: Compression
 }
 
 /** Where output goes: the buffer to fill next, which stays the same until it was passed on. */
@@ -23,7 +23,7 @@ export interface Outlet {
 /** What a decoder makes of a source. What is no such stream is left to the source. */
 export function* throughDecoder(
   source: ByteSource,
-  { first, open, magic }: DecoderStart,
+  { first, open, compression }: DecoderStart,
   outlet: Outlet,
 ): Generator<Buffer> {
   let decoder: Decoder | undefined = first
@@ -33,8 +33,14 @@ export function* throughDecoder(
     } finally {
       decoder.close()
     }
-    decoder = source.peek(magic.length).equals(magic) ? open() : undefined
+    skipPadding(source, compression.padding)
+    decoder = isStart(source, compression) ? open() : undefined
   }
+}
+
+function skipPadding(source: ByteSource, group: number): void {
+  const zeros = Buffer.alloc(group)
+  while (group > 0 && source.peek(group).equals(zeros)) source.skip(group)
 }
 
 function* decodeStream(source: ByteSource, decoder: Decoder, outlet: Outlet): Generator<Buffer> {

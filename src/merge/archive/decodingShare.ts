@@ -29,11 +29,11 @@ export async function decodeShare({ cancel }: EngineContext, share: DecodingShar
     chunksFrom(share.input, () => outlet.check()),
   )
   try {
-    const { magic } = compressions[share.name]
+    const compression = compressions[share.name]
     const open = () => openDecoder(share.name)
     const first = open()
     if (first !== undefined) {
-      for (const chunk of throughDecoder(source, { first, open, magic }, outlet)) outlet.put(chunk.length)
+      for (const chunk of throughDecoder(source, { first, open, compression }, outlet)) outlet.put(chunk.length)
     } else {
       const chunks = await throughPackage(share.name, source)
       if (chunks === undefined) return undefined

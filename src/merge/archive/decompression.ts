@@ -5,7 +5,7 @@
 
 import { Cancelled, isSyscallError, openDecoder, RootmergeError } from '../../sys/index.ts'
 import { ByteSource, ChunkRing } from './byteSource.ts'
-import { type Compression, compressions } from './compressions.ts'
+import { type Compression, compressions, isStart } from './compressions.ts'
 import { throughDecoder } from './decoding.ts'
 import { MissingDecoder, throughThread } from './decodingThread.ts'
 import type { Reading } from './format.ts'
@@ -13,26 +13,25 @@ import type { Reading } from './format.ts'
 /** How decompressing is done. */
 export type Decompressing = Pick<Reading, 'cancel' | 'decodesBeside'>
 
-const longestMagic = 8
 const outputBytes = 1024 * 1024
 
 /**
- * The bytes without the compression around them, which is told by its magic number; or as they are, where there is none.
+ * The bytes without the compression around them, which is told by their first bytes; or as they are, where there is none.
  *
  * @throws {CorruptImageError} when nothing here can decompress them, with what to install
  */
 export function decompressed(source: ByteSource, how: Decompressing): ByteSource {
-  const head = source.peek(longestMagic)
-  const found = Object.values(compressions).find(({ magic }) => head.subarray(0, magic.length).equals(magic))
+  const found = Object.values(compressions).find((compression) => isStart(source, compression))
   return found === undefined ? source : new ByteSource(source.image, explained(source, found, how))
 }
 
-function chunksOf(source: ByteSource, { name, magic }: Compression, how: Decompressing): Iterable<Buffer> {
+function chunksOf(source: ByteSource, compression: Compression, how: Decompressing): Iterable<Buffer> {
+  const { name } = compression
   if (how.decodesBeside) return throughThread(source, name, how.cancel)
   const open = () => openDecoder(name)
   const first = open()
   if (first === undefined) return throughThread(source, name, how.cancel)
-  return throughDecoder(source, { first, open, magic }, new ChunkRing(outputBytes))
+  return throughDecoder(source, { first, open, compression }, new ChunkRing(outputBytes))
 }
 
 /** Errors of decompressors as errors of the image. */

@@ -90,6 +90,23 @@ for (const decodesBeside of [false, true])
       })
     }
 
+    // RFC 8878, 3.1.2: a magic number of sixteen, a length, and so many bytes.
+    const skipped = (last: number) => Buffer.from([0x50 + last, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
+    const between: Readonly<Record<string, { name: Name; before: Buffer; between: Buffer }>> = {
+      'zstd frames with others before them that are to be skipped, as pzstd writes them': {
+        name: 'zstd',
+        before: skipped(0),
+        between: skipped(15),
+      },
+      'xz streams with padding between them': { name: 'xz', before: Buffer.alloc(0), between: Buffer.alloc(8) },
+    }
+    for (const [what, { name, before, between: gap }] of Object.entries(between))
+      it(`reads ${what}`, () => {
+        const source = sourceOf(Buffer.concat([before, bytesOf(name), gap, compress(name, Buffer.from('more')), gap]))
+        assert.ok(readAll(decompressed(source, how)).equals(Buffer.concat([plain, Buffer.from('more')])))
+        assert.equal(readAll(source).length, 0)
+      })
+
     for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as const) {
       it(`leaves to the source what follows the ${name} data`, () => {
         const source = sourceOf(Buffer.concat([bytesOf(name), Buffer.from('XPAKPACK')]))
