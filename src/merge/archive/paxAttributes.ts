@@ -16,8 +16,8 @@ const readers: readonly (readonly [
   prefix: string,
   read: (rest: string, value: Buffer, accounts: Accounts) => Reading,
 ])[] = [
-  // GNU tar, star, Python: the value as it is.
-  ['SCHILY.xattr.', (rest, value) => ({ name: rest, value })],
+  // GNU tar, star, Python: the value as it is. GNU tar (for % and =) and bsdtar escape characters of the name.
+  ['SCHILY.xattr.', (rest, value) => ({ name: unescapeUrl(rest), value })],
   // bsdtar: the name as in a URL, the value in base64 without padding.
   ['LIBARCHIVE.xattr.', (rest, value) => ({ name: unescapeUrl(rest), value: Buffer.from(value.toString(), 'base64') })],
   // GNU tar --selinux: with the NUL that the kernel ends it by.

@@ -274,6 +274,25 @@ describe('archives of every writer', function () {
   }
 })
 
+describe('names of attributes', () => {
+  for (const writer of [gnuTar('posix', []), bsdTar('pax', [])])
+    it(`${writer.name}: are what they were, also with characters that it escapes`, () =>
+      withDirectory(async (directory) => {
+        const [source, root, archive] = ['source', 'root', 'archive'].map((name) => join(directory, name)) as [
+          string,
+          string,
+          string,
+        ]
+        for (const path of [source, root]) fs.mkdirSync(path)
+        fs.writeFileSync(join(source, 'file'), '')
+        const names = ['user.a=b', 'user.c%d', 'user.e%3Df', 'user.two words']
+        for (const name of names) execFileSync('setfattr', ['-n', name, '-v', name, join(source, 'file')])
+        writer.write(source, archive)
+        await merge({ root, image: archive, package: 'p' })
+        assert.deepEqual(compareTrees(root, source, { ignoreTop: true, ignoreNames: withoutState }), [])
+      }))
+})
+
 /** False when the writer itself cannot write the tree: ustar has no room for some names and numbers. */
 async function mergesAlike(directory: string, tree: string, writer: Writer): Promise<boolean> {
   const [source, root, archive] = ['source', 'root', 'archive'].map((name) => join(directory, name)) as [
