@@ -151,18 +151,18 @@ class TarReader {
   }
 
   #decode(block: Buffer, offset: number): TarHeader {
-    // Never asked of tar-stream, which says nothing at all of a block without a checksum, or of a type N.
-    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset })
     const type = String.fromCharCode(block[156] as number)
-    if (types[type] === undefined) {
-      const [entry = ''] = block.toString('latin1', 0, 100).split('\0', 1)
-      throw this.#source.corrupt(`a member of type '${type}', which no file can be`, { offset, entry })
-    }
+    let cause: unknown
     try {
-      return this.#decoder.decode(block)
-    } catch (cause) {
-      throw this.#source.corrupt('a header that nobody can read', { offset, cause })
+      // Another type is never asked of tar-stream, which says nothing at all of a type N.
+      if (types[type] !== undefined) return this.#decoder.decode(block)
+    } catch (error) {
+      cause = error
     }
+    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset })
+    if (types[type] !== undefined) throw this.#source.corrupt('a header that nobody can read', { offset, cause })
+    const [entry = ''] = block.toString('latin1', 0, 100).split('\0', 1)
+    throw this.#source.corrupt(`a member of type '${type}', which no file can be`, { offset, entry })
   }
 }
 
