@@ -54,7 +54,7 @@ export class BatchMaker {
             seen.bytes(payload, 0)
             writeAll(this.#kernel, fd, payload, 0)
           }
-    batch.setMade(index, this.files.make(file.name, file, write))
+    batch.made.set(index, this.files.make(file.name, file, write))
   }
 
   /** Copies a payload out of the archive's file. */

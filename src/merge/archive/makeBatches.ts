@@ -1,10 +1,10 @@
 // Files that are to be made, packed into memory that threads share: batch after batch, each taken by whichever thread is
 // free, and used again when its results were read.
 
-import { type Name, packStat, statWords, unpackStat } from '../../sys/index.ts'
+import type { Name } from '../../sys/index.ts'
 import { Bell } from './bell.ts'
 import type { FileFacts } from './fileMaker.ts'
-import type { MadeFile } from './madeFiles.ts'
+import { MadeMemory, madeWords } from './madeFiles.ts'
 import type { Digest } from './member.ts'
 
 /** Batches that may be under way at once. */
@@ -16,8 +16,7 @@ const slots = 8
 const filesPerBatch = 128
 const bytesPerBatch = 4 * 1024 * 1024
 
-const numbersPerFile = 9
-const digestBytes = 32
+const numbersPerFile = 10
 const textBytes = 64 * 1024
 /** Bytes of payloads that a batch itself brings. */
 const payloadBytes = 512 * 1024
@@ -31,8 +30,7 @@ const areas = offsetsOf({
   count: 8,
   numbers: 8 * numbersPerFile * filesPerBatch,
   times: 2 * 8 * filesPerBatch,
-  stats: 4 * statWords * filesPerBatch,
-  digests: digestBytes * filesPerBatch,
+  made: 4 * madeWords * filesPerBatch,
   text: textBytes,
   payloads: 0,
 })
@@ -48,7 +46,10 @@ function offsetsOf<Area extends string>(sizes: Readonly<Record<Area, number>>): 
 }
 
 /** Fields of a file. */
-const field = { uid: 0, gid: 1, mode: 2, size: 3, start: 4, textStart: 5, pathLength: 6, textEnd: 7, nameLength: 8 }
+const field = {
+  ...{ uid: 0, gid: 1, mode: 2, size: 3, start: 4 },
+  ...{ textStart: 5, pathLength: 6, textEnd: 7, nameLength: 8, place: 9 },
+}
 
 /** The largest payload that is handed over; what is larger is written by who reads it. */
 export const mostPayloadBytes: number = 64 * 1024
@@ -56,13 +57,24 @@ export const mostPayloadBytes: number = 64 * 1024
 /** The longest path, with the digest that is promised beside it. */
 const mostTextBytes = 5 * 1024
 
+/** A file to be made. */
+export interface NewFile {
+  /** The end of its path. */
+  readonly name: Name
+  readonly facts: FileFacts
+  /** Where its payload lies in the archive's file; undefined for one that is to be copied. */
+  readonly start: number | undefined
+  /** Where the reading thread keeps what it knows of it. */
+  readonly place: number
+}
+
 /** One batch. */
 export class Batch {
   readonly #count: Int32Array
   readonly #numbers: Float64Array
   readonly #times: BigInt64Array
-  readonly #stats: Uint32Array
-  readonly #digests: Buffer
+  /** What is known of its files when they are made. */
+  readonly made: MadeMemory
   readonly #text: Buffer
   readonly #payloads: Buffer
   #textEnd = 0
@@ -73,8 +85,7 @@ export class Batch {
     this.#count = new Int32Array(memory, start, 1)
     this.#numbers = new Float64Array(memory, start + areas.numbers, numbersPerFile * filesPerBatch)
     this.#times = new BigInt64Array(memory, start + areas.times, 2 * filesPerBatch)
-    this.#stats = new Uint32Array(memory, start + areas.stats, statWords * filesPerBatch)
-    this.#digests = Buffer.from(memory, start + areas.digests, digestBytes * filesPerBatch)
+    this.made = new MadeMemory(new Uint32Array(memory, start + areas.made, madeWords * filesPerBatch))
     this.#text = Buffer.from(memory, start + areas.text, textBytes)
     this.#payloads = Buffer.from(memory, start + areas.payloads, hasPayloads ? payloadBytes : 0)
   }
@@ -100,13 +111,8 @@ export class Batch {
     )
   }
 
-  /**
-   * Adds a file whose payload lies at an offset of the archive's file, or else is copied into the memory that comes back.
-   *
-   * @param name   the end of its path
-   * @param start  the offset; undefined for a payload that is to be copied
-   */
-  add(name: Name, facts: FileFacts, start: number | undefined): Buffer {
+  /** Adds a file. @returns the memory that a payload is to be copied into */
+  add({ name, facts, start, place }: NewFile): Buffer {
     const { path, uid, gid, mode, mtimeNs, size, digest } = facts
     const index = this.count
     const copied = start === undefined ? size : 0
@@ -123,6 +129,7 @@ export class Batch {
       path.length,
       this.#textEnd,
       name.length,
+      place,
     ]
     this.#numbers.set(values, index * numbersPerFile)
     this.#times.set([mtimeNs / second, mtimeNs % second], 2 * index)
@@ -158,18 +165,8 @@ export class Batch {
     return this.#payloads.subarray(first, first + (this.#numbers[index * numbersPerFile + field.size] as number))
   }
 
-  /** Keeps what is known of a file that is made. */
-  setMade(index: number, { digest, stat }: MadeFile): void {
-    if (digest !== undefined) this.#digests.set(digest, index * digestBytes)
-    packStat(stat, this.#stats, index * statWords)
-  }
-
-  /** What is known of a file that is made, in memory that is used again. */
-  made(index: number, isDigested: boolean): MadeFile {
-    return {
-      digest: isDigested ? this.#digests.subarray(index * digestBytes, (index + 1) * digestBytes) : undefined,
-      stat: unpackStat(this.#stats, index * statWords),
-    }
+  placeOf(index: number): number {
+    return this.#numbers[index * numbersPerFile + field.place] as number
   }
 }
 

@@ -8,7 +8,7 @@ import type { Root } from '../root.ts'
 import { threadErrors } from '../threadErrors.ts'
 import { BatchMaker } from './batchMaker.ts'
 import type { ByteSource } from './byteSource.ts'
-import type { MadeFile } from './madeFiles.ts'
+import type { MadeFiles } from './madeFiles.ts'
 import { type Batch, BatchQueue, fitsBatch, makeBatches, mostPayloadBytes } from './makeBatches.ts'
 import type { MakeShare } from './makeShare.ts'
 import type { Member } from './member.ts'
@@ -27,8 +27,8 @@ export interface MakersInput {
   readonly file: Fd | undefined
   /** Threads beside the one that reads. */
   readonly threads: number
-  /** Told of each file when it is there, in the order of the archive, in memory that is used again. */
-  readonly onMade: (name: Name, file: MadeFile) => void
+  /** Told of each file when it is taken, and, in the order of the archive, when it is there. */
+  readonly files: MadeFiles
 }
 
 /** The threads that make files, as the one that reads the archive sees them. */
@@ -37,9 +37,6 @@ export class Makers {
   readonly #queue: BatchQueue
   readonly #maker: BatchMaker
   readonly #shares: EngineShares
-  /** Names whose files may not be there yet, by batch. */
-  readonly #names: Name[][] = [[]]
-  readonly #pending = new Set<Name>()
   /** The first batch whose results were not read yet. */
   #unread = 0
 
@@ -58,11 +55,6 @@ export class Makers {
     this.#shares.begin(share)
   }
 
-  /** Whether the file of a name may not be there yet. */
-  isPending(name: Name): boolean {
-    return this.#pending.has(name)
-  }
-
   /**
    * Takes a file, whose directory is there.
    *
@@ -73,10 +65,9 @@ export class Makers {
     if (xattrs.length > 0 || extents !== undefined || !path.endsWith(name) || !fitsBatch(path, digest)) return false
     const start = this.#startOf(payload)
     if (start === undefined && (size > mostPayloadBytes || this.#input.file !== undefined)) return false
-    const room = this.#batchFor(start === undefined ? size : 0).add(name, member, start)
+    const batch = this.#batchFor(start === undefined ? size : 0)
+    const room = batch.add({ name, facts: member, start, place: this.#input.files.expect(name) })
     if (start === undefined) readPayload(member, { bytes: (chunk, position) => void chunk.copy(room, position) })
-    this.#pending.add(name)
-    this.#names.at(-1)?.push(name)
     return true
   }
 
@@ -94,7 +85,6 @@ export class Makers {
 
   #putNext(): void {
     this.#queue.putNext()
-    this.#names.push([])
     this.#workUntil(() => this.#queue.isDone(this.#queue.lastInNextSlot))
     this.#readResults()
     this.#queue.batch(this.#queue.put).clear()
@@ -102,10 +92,9 @@ export class Makers {
 
   /** Waits until every file that was taken is there. */
   settle(): void {
-    if (this.#pending.size === 0) return
     if (this.#queue.batch(this.#queue.put).count > 0) this.#putNext()
     this.#workUntil(() => {
-      while (this.#unread < this.#queue.put && this.#queue.isDone(this.#unread)) this.#readBatch()
+      this.#readResults()
       return this.#unread === this.#queue.put
     })
   }
@@ -129,11 +118,7 @@ export class Makers {
 
   #readBatch(): void {
     const batch = this.#queue.batch(this.#unread++)
-    const names = this.#names.shift() ?? []
-    names.forEach((name, index) => {
-      this.#pending.delete(name)
-      this.#input.onMade(name, batch.made(index, this.#input.digests))
-    })
+    for (let index = 0; index < batch.count; index++) this.#input.files.arrive(batch.placeOf(index), batch.made, index)
   }
 
   /** @throws the error of the thread that failed */

@@ -118,7 +118,7 @@ export class Unpacker {
 
   /** A name that comes twice means its last member: also when the earlier one is not made yet. */
   #forgetEarlier(name: Name): void {
-    if (this.#makers?.isPending(name)) this.#makers.settle()
+    this.#settleFor(name)
     this.files.delete(name)
     if (this.#symlinks.size > 0) this.#symlinks.delete(name)
     if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
@@ -151,11 +151,7 @@ export class Unpacker {
 
   #makersFor({ payload }: Member): Makers | undefined {
     if (this.#input.threads === 0) return undefined
-    this.#makers ??= new Makers({
-      ...this.#input,
-      file: payload?.file,
-      onMade: (name, file) => this.files.set(name, file),
-    })
+    this.#makers ??= new Makers({ ...this.#input, file: payload?.file, files: this.files })
     return this.#makers
   }
 
@@ -178,7 +174,7 @@ export class Unpacker {
       if (this.withXattrs.has(first)) this.withXattrs.add(name)
       return
     }
-    if (this.#makers?.isPending(first)) this.#makers.settle()
+    this.#settleFor(first)
     const stat = this.#tree.find(first)
     if (stat === undefined) throw refuse('which is no earlier member')
     if (stat.type === 'directory') throw refuse('which is a directory')
@@ -231,9 +227,12 @@ export class Unpacker {
   /** A file that is on its way may stand where a directory is asked for. */
   #settleAbove(parent: Name): void {
     if (this.#makers === undefined || parent === this.#lastParent) return
-    for (let above = parent; above !== ''; above = parentName(above))
-      if (this.#makers.isPending(above)) return this.#makers.settle()
+    for (let above = parent; above !== ''; above = parentName(above)) this.#settleFor(above)
     this.#lastParent = parent
+  }
+
+  #settleFor(name: Name): void {
+    if (this.files.isPending(name)) this.#makers?.settle()
   }
 
   #create(name: Name, make: (directory: Fd, component: Name) => void): void {

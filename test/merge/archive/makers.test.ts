@@ -254,7 +254,7 @@ describe('BatchMaker', () => {
           size: payload.length,
           xattrs: [],
         }
-        payload.copy(queue.batch(queue.put).add(`f${number}`, facts, undefined))
+        payload.copy(queue.batch(queue.put).add({ name: `f${number}`, facts, start: undefined, place: number }))
         if (number % 10 === 9) queue.putNext()
       }
       const maker = (used: Kernel) => {
