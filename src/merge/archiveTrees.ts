@@ -2,17 +2,16 @@
 
 import { tmpdir } from 'node:os'
 import { metadataPolicy } from '../movefile/index.ts'
-import type { EngineContext } from '../sys/engineThread.ts'
-import { type Kernel, toName } from '../sys/index.ts'
+import { toName } from '../sys/index.ts'
 import { accountsAt } from './accounts.ts'
 import { type UnpackedArchive, type Unpacking, unpackArchive } from './archive/unpack.ts'
 import { removeAbandonedTrees, type Spool } from './archive/unpackedTree.ts'
-import type { ImageTree } from './imageTrees.ts'
+import type { ImageTree, TreesInput } from './imageTrees.ts'
 import { checkMark } from './mark.ts'
-import type { ImageOptions, MergeOptions } from './options.ts'
+import type { ImageOptions } from './options.ts'
 import { ProgressMeter } from './progress.ts'
 import { Root } from './root.ts'
-import { type Access, stateName } from './session.ts'
+import { stateName } from './session.ts'
 import { State } from './state.ts'
 
 /**
@@ -21,16 +20,14 @@ import { State } from './state.ts'
  * @throws {CorruptImageError} @throws {UnsafeEntryError} before `use` is called
  */
 export function withUnpacked<T>(
-  engine: EngineContext,
-  options: MergeOptions,
-  access: Access,
+  input: TreesInput,
   archives: readonly ImageTree[],
   use: (unpacked: ReadonlyMap<ImageOptions, UnpackedArchive>) => T,
 ): T {
-  const spool = openSpool(engine.kernel, options, access)
+  const spool = openSpool(input)
   const unpacked = new Map<ImageOptions, UnpackedArchive>()
   try {
-    for (const archive of archives) unpacked.set(archive.options, unpackImage(engine, options, spool, archive))
+    for (const archive of archives) unpacked.set(archive.options, unpackImage(input, spool, archive))
     return use(unpacked)
   } finally {
     for (const archive of unpacked.values()) archive.remove()
@@ -38,7 +35,7 @@ export function withUnpacked<T>(
   }
 }
 
-function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool, archive: ImageTree) {
+function unpackImage({ engine, options, spareThreads }: TreesInput, spool: Spool, archive: ImageTree) {
   const meter = new ProgressMeter(engine)
   meter.enter('unpack')
   const unpacking: Unpacking = {
@@ -46,7 +43,7 @@ function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool,
     spool,
     options: archive.options,
     policy: metadataPolicy(options),
-    jobs: options.jobs,
+    spareThreads,
     accounts: accountsAt(engine.kernel, toName(options.root)),
     digests: options.digest !== 'none',
     onEntry: (bytes) => meter.addEntry(bytes),
@@ -55,7 +52,8 @@ function unpackImage(engine: EngineContext, options: MergeOptions, spool: Spool,
 }
 
 /** Where archives are unpacked: in the state directory, from where contents may be shared; who only plans stays outside. */
-function openSpool(kernel: Kernel, options: MergeOptions, access: Access): Spool {
+function openSpool({ engine, options, access }: TreesInput): Spool {
+  const { kernel } = engine
   if (access === 'reading') return { root: new Root(kernel, toName(tmpdir())), name: '' }
   const root = new Root(kernel, toName(options.root))
   try {

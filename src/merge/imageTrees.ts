@@ -13,6 +13,7 @@ import { checkPackageName } from './packageName.ts'
 import type { PackageImage } from './plan.ts'
 import { nameSelector, type SelectionOptions } from './selection.ts'
 import type { Access } from './session.ts'
+import type { SpareThreads } from './stageThreads.ts'
 import { TreeImage, type TreeOrigin } from './treeImage.ts'
 
 /** Options that the images of a call may each have, or have from the call. */
@@ -57,23 +58,28 @@ export interface ImageTree {
   readonly unpacked?: UnpackedArchive
 }
 
+/** What images are made trees with. */
+export interface TreesInput {
+  readonly engine: EngineContext
+  readonly options: MergeOptions
+  readonly access: Access
+  /** Those that help to unpack. */
+  readonly spareThreads: SpareThreads
+}
+
 /**
  * Gives images to `use` as trees, in their order.
  *
  * @throws {CorruptImageError} @throws {UnsafeEntryError} of archives, before `use` is called
  */
-export async function withTrees<T>(
-  engine: EngineContext,
-  options: MergeOptions,
-  access: Access,
-  use: (trees: readonly ImageTree[]) => T,
-): Promise<T> {
+export async function withTrees<T>(input: TreesInput, use: (trees: readonly ImageTree[]) => T): Promise<T> {
+  const { engine, options } = input
   const images = imagesOf(options).map((image) => ({ path: toName(image.image), options: image }))
   const archives = images.filter((image) => isArchive(engine.kernel, image))
   if (archives.length === 0) return use(images)
   // Most merges are of trees, and what reads archives of every kind is a fifth of what a merge would load.
   const { withUnpacked } = await import('./archiveTrees.ts')
-  return withUnpacked(engine, options, access, archives, (unpacked) =>
+  return withUnpacked(input, archives, (unpacked) =>
     use(
       images.map((image) => {
         const archive = unpacked.get(image.options)

@@ -61,7 +61,8 @@ async function planned<T>(
   use: (merging: Merging, plan: Plan, recovered?: RecoveryReport) => T,
 ): Promise<T> {
   const run = access === 'reading' ? reading : changing
-  const spareThreads = new SpareThreads(engine, access === 'reading' ? 1 : jobsOf(options.jobs))
+  const unpackThreads = new SpareThreads(engine, jobsOf(options.jobs))
+  const spareThreads = access === 'reading' ? new SpareThreads(engine, 1) : unpackThreads
   const inRoot = (trees: readonly ImageTree[]) =>
     run(engine, options, (session: Session, recovered?: RecoveryReport) =>
       withImages(session.kernel, trees, (images) =>
@@ -72,11 +73,11 @@ async function planned<T>(
       ),
     )
   try {
-    return await withTrees(engine, options, access, inRoot)
+    return await withTrees({ engine, options, access, spareThreads: unpackThreads }, inRoot)
   } catch (error) {
     throw explained(error, toName(options.root))
   } finally {
-    spareThreads.end()
+    unpackThreads.end()
   }
 }
 

@@ -51,10 +51,10 @@ export class SpareThreads {
     if (++this.#expected === worthThreads.tasks) this.start()
   }
 
-  /** The threads, as far as there may be any. */
-  start(): EngineShares | undefined {
+  /** The threads, as far as there may be any. @param name  the engine that they are to begin with */
+  start(name = 'stageShare'): EngineShares | undefined {
     if (!this.#engine.hasThread || this.#jobs < 2) return undefined
-    const work = { name: 'stageShare', cancel: this.#engine.cancel, errors: threadErrors }
+    const work = { name, cancel: this.#engine.cancel, errors: threadErrors }
     this.#shares ??= new EngineShares(work, this.#jobs - 1)
     return this.#shares
   }
@@ -150,7 +150,7 @@ export class StageThreads {
       metadata: mover.policy.options,
       isObserved: engine.tellCopy !== undefined,
     }
-    shares?.begin(share)
+    shares?.begin(share, 'stageShare')
     return {
       finish: (onResult) => this.#finish(table, shares, (index, result) => onResult(some[index] as T, result)),
       abandon: () => {

@@ -2,10 +2,9 @@
 // and the reading thread itself where those are not fast enough.
 
 import { type MetadataPolicy, quietly } from '../../movefile/index.ts'
-import { type CancelFlag, EngineShares, type Fd, type Kernel, type Name } from '../../sys/index.ts'
+import type { CancelFlag, EngineShares, Fd, Kernel, Name } from '../../sys/index.ts'
 import type { LostOf } from '../lostMetadata.ts'
 import type { Root } from '../root.ts'
-import { threadErrors } from '../threadErrors.ts'
 import { BatchMaker } from './batchMaker.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { MadeFiles } from './madeFiles.ts'
@@ -25,8 +24,8 @@ export interface MakersInput {
   readonly image: Name
   /** The archive's file, where its payloads are stored in it as they are. */
   readonly file: Fd | undefined
-  /** Threads beside the one that reads. */
-  readonly threads: number
+  /** Threads beside the one that reads; they are the caller's. */
+  readonly threads: EngineShares
   /** Told of each file when it is taken, and, in the order of the archive, when it is there. */
   readonly files: MadeFiles
 }
@@ -36,7 +35,6 @@ export class Makers {
   readonly #input: MakersInput
   readonly #queue: BatchQueue
   readonly #maker: BatchMaker
-  readonly #shares: EngineShares
   /** The first batch whose results were not read yet. */
   #unread = 0
 
@@ -46,13 +44,12 @@ export class Makers {
     const batches = makeBatches(input.file === undefined)
     this.#queue = new BatchQueue(batches)
     this.#maker = new BatchMaker({ ...input, check: () => cancel.check() })
-    this.#shares = new EngineShares({ name: 'makeShare', cancel, errors: threadErrors }, threads)
     const { digests, file, image } = input
     const share: MakeShare = {
       ...{ batches, tree: tree.fd, metadata: policy.options },
       ...{ digests, image, file },
     }
-    this.#shares.begin(share)
+    threads.begin(share, 'makeShare')
   }
 
   /**
@@ -107,7 +104,7 @@ export class Makers {
       if (holds()) return
       const number = this.#queue.take()
       if (number !== undefined) this.#maker.run(this.#queue, number)
-      else if (!this.#queue.bell.wait(shown)) this.#shares.demandAll()
+      else if (!this.#queue.bell.wait(shown)) this.#input.threads.demandAll()
       this.#input.cancel.check()
     }
   }
@@ -123,23 +120,21 @@ export class Makers {
 
   /** @throws the error of the thread that failed */
   #fail(): never {
-    this.#shares.finish(() => {})
+    this.#input.threads.finish(() => {})
     throw new Error('a thread that makes files has failed without an error')
   }
 
-  /** Ends the threads when everything is there. @returns what could not be kept */
+  /** Lets the threads go when everything is there. @returns what could not be kept */
   finish(): readonly LostOf[] {
     this.settle()
     this.#queue.close()
-    const others = this.#shares.finish<readonly LostOf[]>(() => {})
-    this.#shares.end()
+    const others = this.#input.threads.finish<readonly LostOf[]>(() => {})
     return [...this.#maker.files.metadata.lost, ...others.flat()]
   }
 
-  /** Ends the threads after an error: nothing is made any more when this returns. */
+  /** Stops the threads after an error: nothing is made any more when this returns. */
   abandon(): void {
     this.#queue.fail()
-    quietly(() => this.#shares.finish(() => {}))
-    this.#shares.end()
+    quietly(() => this.#input.threads.finish(() => {}))
   }
 }

@@ -4,6 +4,7 @@ import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
 import {
   type CancelFlag,
   displayName,
+  type EngineShares,
   isSyscallError,
   type Kernel,
   type Name,
@@ -14,7 +15,7 @@ import { type Accounts, noAccounts } from '../accounts.ts'
 import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
 import type { LostOf } from '../lostMetadata.ts'
-import { jobsOf } from '../stageThreads.ts'
+import type { SpareThreads } from '../stageThreads.ts'
 import { readWhole } from '../state.ts'
 import { openArchiveFile, openExisting } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
@@ -51,8 +52,8 @@ export interface Unpacking {
   readonly cancel: CancelFlag
   /** Whether other threads may help. */
   readonly hasThread?: boolean
-  /** How many threads make files; as many as the machine can use by default. */
-  readonly jobs?: number | undefined
+  /** Those that help to make files. */
+  readonly spareThreads?: SpareThreads
   /** The directory that the hidden tree is made in. */
   readonly spool: Spool
   readonly options: ArchiveOptions
@@ -115,7 +116,7 @@ export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArch
 function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
   const { kernel, options } = unpacking
   const manifest = options.manifest === undefined ? undefined : readManifest(kernel, path, toName(options.manifest))
-  return withArchive(unpacking, path, (archive, { allowance, isLarge }) => {
+  return withArchive(unpacking, path, (archive, { allowance, threads }) => {
     const unpacker = new Unpacker({
       ...unpacking,
       tree: tree.root,
@@ -123,7 +124,7 @@ function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
       allowance,
       manifest,
       stripComponents: options.stripComponents ?? archive.format.stripComponents ?? 0,
-      threads: isLarge ? jobsOf(unpacking.jobs) - 1 : 0,
+      threads,
     })
     try {
       for (const member of archive.members()) unpacker.add(member)
@@ -151,28 +152,31 @@ export function strippedAway(path: Name, count: number): InvalidArgumentError {
 const worthThread = 4 * 1024 * 1024
 
 /** What reading an archive needs; unpacking needs more. */
-export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'hasThread' | 'options' | 'accounts'>
+export type ArchiveInput = Pick<Unpacking, 'kernel' | 'cancel' | 'hasThread' | 'spareThreads' | 'options' | 'accounts'>
 
-/** What is done with an open archive: how much it may bring, and whether it is worth threads of its own. */
-type Use<T> = (archive: OpenedArchive, how: { readonly allowance: Allowance; readonly isLarge: boolean }) => T
+/** What is done with an open archive: how much it may bring, and threads, where it is worth them. */
+type Use<T> = (
+  archive: OpenedArchive,
+  how: { readonly allowance: Allowance; readonly threads: EngineShares | undefined },
+) => T
 
 /** Opens an archive for `use`, which reads all its members; its integrity is checked afterwards. */
-export function withArchive<T>(
-  { kernel, cancel, hasThread, options, accounts }: ArchiveInput,
-  path: Name,
-  use: Use<T>,
-): T {
+export function withArchive<T>(input: ArchiveInput, path: Name, use: Use<T>): T {
+  const { kernel, cancel, hasThread, options, accounts, spareThreads } = input
+  const startThreads = () => spareThreads?.start('makeShare')
   const limits = limitsOf(options.limits)
   const integrity = options.integrity === undefined ? undefined : new IntegrityCheck(options.integrity)
   const concatenated = options.concatenated ?? false
   const reading = { kernel, cancel, limits, concatenated, accounts: accounts ?? noAccounts }
-  if (options.format === ociFormat.name) return withOciImage(reading, path, hasThread === true, use)
+  if (options.format === ociFormat.name)
+    return withOciImage(reading, path, (archive, allowance) => use(archive, { allowance, threads: startThreads() }))
   const file = openArchiveFile(kernel, cancel, path)
   try {
     const source = new ByteSource(path, integrity?.watch(file.chunks) ?? file.chunks)
     const isLarge = hasThread === true && (file.size ?? Number.POSITIVE_INFINITY) >= worthThread
+    const threads = isLarge ? startThreads() : undefined
     const archive = openArchive(source, { ...reading, decodesBeside: isLarge }, options.format)
-    const result = use(archive, { allowance: new Allowance(limits, () => file.bytesRead), isLarge })
+    const result = use(archive, { allowance: new Allowance(limits, () => file.bytesRead), threads })
     source.drain()
     integrity?.finish(path)
     return result
@@ -182,11 +186,11 @@ export function withArchive<T>(
 }
 
 /** A container image is no stream of bytes: its layers are read twice, and have digests of their own. */
-function withOciImage<T>(reading: Reading, path: Name, isLarge: boolean, use: Use<T>): T {
+function withOciImage<T>(reading: Reading, path: Name, use: (archive: OpenedArchive, allowance: Allowance) => T): T {
   const image = openOciImage(reading, path)
   try {
     const allowance = new Allowance(reading.limits, () => image.bytesRead)
-    return use({ ...image, format: ociFormat }, { allowance, isLarge })
+    return use({ ...image, format: ociFormat }, allowance)
   } finally {
     image.close()
   }

@@ -5,6 +5,7 @@ import {
   baseName,
   type CancelFlag,
   displayName,
+  type EngineShares,
   type Fd,
   type FileType,
   isSyscallError,
@@ -43,7 +44,7 @@ export interface UnpackerInput {
   readonly manifest: Manifest | undefined
   readonly digests: boolean
   /** Threads that help to make files. */
-  readonly threads: number
+  readonly threads: EngineShares | undefined
   readonly onEntry: (bytes: number) => void
 }
 
@@ -150,8 +151,9 @@ export class Unpacker {
   }
 
   #makersFor({ payload }: Member): Makers | undefined {
-    if (this.#input.threads === 0) return undefined
-    this.#makers ??= new Makers({ ...this.#input, file: payload?.file, files: this.files })
+    const { threads } = this.#input
+    if (threads === undefined) return undefined
+    this.#makers ??= new Makers({ ...this.#input, threads, file: payload?.file, files: this.files })
     return this.#makers
   }
 
