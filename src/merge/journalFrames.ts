@@ -9,7 +9,7 @@ import type { Fd, Kernel } from '../sys/index.ts'
 
 const headerBytes = 24
 /** Bytes: two names of a path's length, escaped by JSON, fit many times over; anything longer is not a record. */
-const longestRecord = 1024 * 1024
+export const longestRecord: number = 1024 * 1024
 
 /** What stands before a record. */
 export interface FrameFacts {
@@ -20,9 +20,17 @@ export interface FrameFacts {
   readonly index: number
 }
 
-/** What of a record lies behind its header. */
+/**
+ * What of a record lies behind its header.
+ *
+ * @throws {RangeError} where it would be longer than a reader takes for a record: the journal would end there
+ */
 export function payloadOf(record: object): Buffer {
-  return Buffer.from(JSON.stringify(record), 'utf8')
+  const payload = Buffer.from(JSON.stringify(record), 'utf8')
+  if (payload.length <= longestRecord) return payload
+  throw new RangeError(
+    `a record of the journal has ${payload.length} bytes, and ${longestRecord} at most can be read back`,
+  )
 }
 
 /** A record with its header. */

@@ -25,8 +25,8 @@ export interface MembersRecord extends TreeOfStep {
   readonly members: readonly (readonly [name: Name, identity: string])[]
 }
 
-/** So that a record stays far below the longest that the journal reads. */
-const membersPerRecord = 2000
+/** So many names of the longest kind, each byte of them escaped by JSON, with their identities fit into one record of the journal. */
+const membersPerRecord = 500
 
 /**
  * Lists a directory and all below it, each member with its identity.
