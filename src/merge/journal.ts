@@ -106,7 +106,7 @@ export class Journal {
     this.#index = 0
     this.#offset = 0
     const isNew = this.#kernel.fstat(this.#fd).size === 0
-    this.#allocate(expectedBytes)
+    this.#allocate(expectedBytes, markerRoom)
     this.append({ kind: 'begin', ...beginning })
     this.flush()
     // The name of a new file, and those of the directories above it, are not durable by its own fsync.
@@ -125,7 +125,7 @@ export class Journal {
   appendPayload(payload: Buffer): void {
     this.#pending.push(payload)
     this.#pendingBytes += payload.length
-    if (this.#pendingBytes >= mostPendingBytes) this.#ahead = this.#written()
+    if (this.#pendingBytes >= mostPendingBytes) this.#ahead = this.#written(markerRoom)
   }
 
   /**
@@ -133,22 +133,31 @@ export class Journal {
    *
    * After a failure it counts as never added: what comes next is written over whatever reached the file.
    */
-  flush(): void {
-    const { index, offset } = this.#written()
+  flush(room: number = markerRoom): void {
+    const { index, offset } = this.#written(room)
     if (this.#durable) this.#kernel.fdatasync(this.#fd)
     this.#index = index
     this.#offset = offset
   }
 
-  /** Writes what was added, and answers where the next record goes. Only a flush makes it count. */
-  #written(): { readonly index: number; readonly offset: number } {
-    const { index, offset } = this.#ahead ?? { index: this.#index, offset: this.#offset }
-    const payloads = this.#pending
+  /** Forgets what was added since the last flush. */
+  forgetUnflushed(): void {
     this.#pending = []
     this.#pendingBytes = 0
     this.#ahead = undefined
+  }
+
+  /**
+   * Writes what was added, and answers where the next record goes. Only a flush makes it count.
+   *
+   * @param room  bytes that have to be free behind it
+   */
+  #written(room: number): { readonly index: number; readonly offset: number } {
+    const { index, offset } = this.#ahead ?? { index: this.#index, offset: this.#offset }
+    const payloads = this.#pending
+    this.forgetUnflushed()
     const bytes = Buffer.concat(payloads.map((payload, n) => this.#frame(payload, index + n)))
-    this.#allocate(offset + bytes.length)
+    this.#allocate(offset + bytes.length, room)
     this.#pwriteAll(bytes, offset)
     return { index: index + payloads.length, offset: offset + bytes.length }
   }
@@ -164,10 +173,10 @@ export class Journal {
     this.#index = 1
   }
 
-  /** Adds a marker and makes it durable, and with it everything before. */
+  /** Adds a marker and makes it durable, and with it everything before; it takes the room that was left for it. */
   mark(kind: Exclude<Marker, 'begin'>): void {
     this.append({ kind })
-    this.flush()
+    this.flush(0)
   }
 
   /** Opens the journal to go on behind the records of the transaction that it tells of. */
@@ -203,9 +212,9 @@ export class Journal {
   }
 
   /** Makes the file large enough, with its blocks, while a full disk can still be answered by giving up. */
-  #allocate(bytes: number): void {
+  #allocate(bytes: number, room: number): void {
     const allocated = this.#allocated ?? this.#kernel.fstat(this.#fd).size
-    if (bytes + markerRoom <= allocated) return
+    if (bytes + room <= allocated) return
     const size = Math.ceil((bytes + 2 * markerRoom) / 65536) * 65536
     try {
       this.#kernel.fallocate(this.#fd, 0, 0, size)

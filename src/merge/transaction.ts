@@ -271,6 +271,7 @@ class RunningTransaction {
   /** Takes back what was applied, by what is on the disk, and removes what was staged. */
   #giveUp(reason: unknown, applied: readonly Step[]): void {
     this.#orPending(`undoing it failed (after: ${String(reason)})`, () => {
+      this.#journal.forgetUnflushed()
       // Over a commit marker whose writing failed, and that may have reached the file.
       if (applied.length > 0) this.#journal.mark('abort')
       undoSteps(this.#context, applied)

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RecoveryPendingError } from '../../src/merge/errors.ts'
 import { Journal, type Marker } from '../../src/merge/journal.ts'
-import { frameOf } from '../../src/merge/journalFrames.ts'
+import { frameOf, payloadOf } from '../../src/merge/journalFrames.ts'
+import { listMembers } from '../../src/merge/members.ts'
 import { recoveryActionFor, recoveryTable } from '../../src/merge/recover.ts'
 import type { Step } from '../../src/merge/steps.ts'
 import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY, SyscallError } from '../../src/sys/index.ts'
-import { declining } from '../support/kernelDoubles.ts'
+import { declining, wrapKernel } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 
 const step: Step = { kind: 'place', phase: 'payload', directory: 0, name: '\xff odd\n', staging: 's', identity: '1:ab' }
@@ -153,6 +154,61 @@ describe('Journal', () => {
       kernel.close(fd)
     }))
 
+  it('has room for its markers when the disk is full and its records fill it to the brim', () =>
+    withDirectory((path) => {
+      let isFull = false
+      const kernel = wrapKernel(linuxKernel(), (call, args, proceed) => {
+        if (isFull && call === 'fallocate') throw new SyscallError('ENOSPC', call)
+        return proceed(...args)
+      })
+      const fd = kernel.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY)
+      const journal = new Journal(kernel, fd, true)
+      const recordOf = (length: number) => ({ ...manyMembers(0), members: [['x'.repeat(length), ''] as const] })
+      const sizeOfRecord = (length: number) =>
+        frameOf(payloadOf(recordOf(length)), { version: 1, id: 0n, index: 0 }).length
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      const [size, used] = [kernel.statat(fd, 'journal').size, usedBytes(readFileSync(join(path, 'journal')))]
+      journal.append(recordOf(size - 16384 - used - sizeOfRecord(0)))
+      journal.flush()
+      assert.equal(kernel.statat(fd, 'journal').size, size)
+      isFull = true
+      journal.append(recordOf(100_000))
+      assert.throws(() => journal.flush(), { code: 'ENOSPC' })
+      journal.append(recordOf(100_000))
+      journal.forgetUnflushed()
+      for (const marker of ['commit', 'abort'] as const) {
+        journal.mark(marker)
+        assert.equal(Journal.readOnly(kernel, fd, '/root')?.marker, marker)
+      }
+      journal.end()
+      assert.equal(Journal.readOnly(kernel, fd, '/root')?.marker, 'end')
+      journal.close()
+      kernel.close(fd)
+    }))
+
+  it('reads back the members of a directory whose names are of the longest kind', () =>
+    withJournal((journal, read, path) => {
+      const kernel = linuxKernel()
+      const directory = join(path, '..', 'members')
+      mkdirSync(directory)
+      for (let n = 0; n < 700; n++) writeFileSync(join(directory, `${n}`.padEnd(255, '\x01')), '')
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      const of = { staging: 's', which: 'staged' } as const
+      for (const record of listMembers(kernel, { directory: AT_FDCWD, name: directory }, of)) journal.append(record)
+      journal.mark('commit')
+      assert.equal(read()?.members.count('s', 'staged'), 700)
+      assert.equal(read()?.marker, 'commit')
+    }))
+
+  it('refuses a record that would end it for whoever reads it', () =>
+    withJournal((journal, read) => {
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      const restores = [{ name: 'x'.repeat(1024 * 1024), mode: 0o4755 }]
+      assert.throws(() => journal.append({ kind: 'step', step: { ...step, restores } }), RangeError)
+      journal.mark('commit')
+      assert.deepEqual([read()?.steps.length, read()?.marker], [0, 'commit'])
+    }))
+
   it('owns its blocks where there is no fallocate', () =>
     withDirectory((path) => {
       const kernel = declining(linuxKernel(), 'fallocate', 'EOPNOTSUPP')
@@ -164,6 +220,13 @@ describe('Journal', () => {
       kernel.close(fd)
     }))
 })
+
+/** Bytes of the records in a journal; behind them it is empty. */
+function usedBytes(journal: Buffer): number {
+  let end = 0
+  while (journal.readUInt32LE(end) > 0) end += 24 + journal.readUInt32LE(end)
+  return end
+}
 
 describe('recoveryActionFor()', () => {
   const markers: readonly Marker[] = ['begin', 'commit', 'abort', 'final', 'end']
