@@ -1,7 +1,7 @@
 // Recovery: what the last marker in the journal says shall become of a transaction that was left behind.
 
 import { isSyscallError } from '../sys/index.ts'
-import { readBootId } from './bootId.ts'
+import { isSameBoot } from './bootId.ts'
 import { NotMountedError, RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush } from './flush.ts'
 import { Journal, type JournalState, type Marker } from './journal.ts'
@@ -74,7 +74,7 @@ export function recoverRoot(state: State, undo = false): RecoveryReport {
   const pending = pendingTransaction(state)
   if (pending === undefined) return { action: 'nothing', packages: [], leftOvers: [] }
   const { packages, isFlushed, bootId } = pending.beginning
-  const isReliable = isFlushed || bootId === readBootId(state.root.kernel)
+  const isReliable = isFlushed || isSameBoot(state.root.kernel, bootId)
   const action = recoveryActionFor({ marker: pending.marker, isReliable, undo })
   try {
     const recovered = new Recovery(state, pending, isReliable).run(action)

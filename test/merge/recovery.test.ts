@@ -142,6 +142,20 @@ describe('recovery after another boot', function () {
       assert.equal(recover(scene.directory).action, 'finish', 'the kernel that was told to write still runs')
     }))
 
+  it('takes a kernel that does not say which boot it is for another', () =>
+    withScene(trees, async ({ directory, merge }) => {
+      const silent = (kernel: Kernel) =>
+        wrapKernel(kernel, (call, args, proceed) => {
+          if (call === 'openat' && String(args[1]).endsWith('/boot_id')) throw new SyscallError('ENOENT', call)
+          return proceed(...args)
+        })
+      await merge('one')
+      const dying = mortal()
+      await assert.rejects(merge('two', diesAtRename(silent(dying.kernel), 2), 'none'))
+      dying.bury()
+      assert.equal(recover(directory, silent(linuxKernel())).action, 'undo')
+    }))
+
   it('keeps every old object when the journal lost its end, whenever the machine stopped', () =>
     withScene(trees, async (scene) => {
       const { directory, root } = scene
