@@ -121,7 +121,10 @@ export class TakeOut {
       within,
       mtimeNs: String(this.#area.root.kernel.fstat(image.directory(within)).mtimeNs),
       ...this.#area.locate(parentName(stagedName)),
-      names: group.map((one) => [baseName(one.planned.entry.name), baseName(one.stagedName)] as const),
+      names: group.map(
+        ({ planned: { entry }, stagedName }) =>
+          [baseName(entry.name), baseName(stagedName), String(entry.stat.ino)] as const,
+      ),
     }
   }
 

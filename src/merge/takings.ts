@@ -1,6 +1,7 @@
 // What a merge takes out of its images by rename (move mode): journaled before it is renamed, given back when the merge
 // is undone; and what was copied instead, which is removed from the image once the merge is final.
 
+import type { Place } from '../movefile/index.ts'
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -39,8 +40,8 @@ export interface Taking {
   readonly directory: number
   /** Where below it, '' for itself. */
   readonly below: Name
-  /** The name in the image, and the one there. */
-  readonly names: readonly (readonly [Name, Name])[]
+  /** The name in the image, the one there, and the inode's number: journals of older releases lack it. */
+  readonly names: readonly (readonly [Name, Name, ino?: string])[]
 }
 
 /** Members of one directory of an image that were not taken, and go when the merge is final. */
@@ -65,6 +66,9 @@ export const namesPerRecord = 250
 export function seenOf(stat: Stat): string {
   return stat.type === 'directory' ? stat.type : `${stat.type}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
 }
+
+/** The part of StepContext that giving back needs. */
+type GivingContext = Pick<StepContext, 'findDirectory' | 'id' | 'leftOver'>
 
 /** The takings of one transaction. */
 export class Takings {
@@ -110,11 +114,12 @@ export class Takings {
    * Gives back what has a staging name and was taken out of an image: each image is whole again.
    *
    * What still is in its image was copied (the kernel would not rename it), and what is in neither place was never
-   * taken, so this may be done again and again.
+   * taken, so this may be done again and again. What cannot have its name again, since somebody gave that to another
+   * object, is kept beside that and reported.
    *
    * @throws {RecoveryPendingError} when an image is not where it was
    */
-  giveBack(context: Pick<StepContext, 'findDirectory'>): void {
+  giveBack(context: GivingContext): void {
     for (const image of this.#images) {
       const takings = this.#takings.filter((taking) => taking.image === image.number)
       if (takings.length === 0) continue
@@ -129,21 +134,19 @@ export class Takings {
     }
   }
 
-  #giveBackTo(
-    image: Root,
-    { within, directory, below, names }: Taking,
-    context: Pick<StepContext, 'findDirectory'>,
-  ): void {
+  #giveBackTo(image: Root, { within, directory, below, names }: Taking, context: GivingContext): void {
     const parent = context.findDirectory(directory)
     const from = parent && this.#root.findDirectory(joinName(parent.name, below))
     if (from === undefined) return // the new directory was not made, so nothing was taken into it
     const to = makeDirectories(image, within)
-    for (const [name, staging] of names) {
-      try {
-        image.kernel.renameat(from.fd, staging, to.fd, name, RENAME_NOREPLACE)
-      } catch (error) {
-        if (!isSyscallError(error, 'ENOENT', 'EEXIST')) throw error
-      }
+    for (const [name, staging, ino] of names) {
+      const taken = { directory: from.fd, name: staging }
+      const place = { directory: to.fd, name }
+      if (!isTaken(image.kernel, taken, place, ino) || tryRename(image.kernel, taken, place)) continue
+      const kept = `.rootmerge-kept-${context.id}-${ino}`
+      if (!tryRename(image.kernel, taken, { ...place, name: kept })) continue // another link of it is there already
+      const reason = `is '${displayName(name)}', whose name somebody gave to another object meanwhile`
+      context.leftOver(image.pathOf(joinName(within, kept)), reason)
     }
   }
 
@@ -161,6 +164,24 @@ export class Takings {
         leftOver(pathOf(this.#root, image), error.message) // the merge is final: what stays in an image does no harm
       }
     }
+  }
+}
+
+/** Whether what has a staging name came out of the image: a copy is another inode, and what was copied still has its name. */
+function isTaken(kernel: Kernel, staged: Place, place: Place, ino: string | undefined): boolean {
+  const inoAt = ({ directory, name }: Place) => kernel.findat(directory, name)?.ino.toString()
+  if (ino === undefined) return inoAt(staged) !== undefined && inoAt(place) === undefined
+  return inoAt(staged) === ino && inoAt(place) !== ino
+}
+
+/** @returns false where somebody has the name */
+function tryRename(kernel: Kernel, from: Place, to: Place): boolean {
+  try {
+    kernel.renameat(from.directory, from.name, to.directory, to.name, RENAME_NOREPLACE)
+    return true
+  } catch (error) {
+    if (!isSyscallError(error, 'EEXIST')) throw error
+    return false
   }
 }
 

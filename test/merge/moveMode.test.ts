@@ -271,6 +271,32 @@ describe('merge() in move mode', () => {
         assert.deepEqual(fs.readdirSync(bench.root), ['var'])
       }))
 
+    it('keeps what was taken beside an object that somebody gave its name to', () =>
+      withBench(async (bench) => {
+        const image = () => snapshot(bench.image, { directoryTimes: false })
+        const before = image()
+        await dead(bench, 'commit')
+        fs.mkdirSync(join(bench.image, 'etc'))
+        fs.writeFileSync(join(bench.image, 'etc/theirs'), 'theirs')
+        const { leftOvers } = recoverHere(bench)
+        const [kept] = leftOvers.map(({ name }) => name)
+        assert.match(kept ?? '', /image\/\.rootmerge-kept-[^/]+$/)
+        assert.equal(leftOvers.length, 1)
+        fs.rmSync(join(bench.image, 'etc'), { recursive: true })
+        fs.renameSync(kept ?? '', join(bench.image, 'etc'))
+        assert.deepEqual(differencesBetween(image(), before), [])
+        assert.deepEqual(fs.readdirSync(bench.root), ['var'])
+      }))
+
+    itOnEachPair('gives it back on any file system', async ({ sourceDirectory, targetDirectory }) => {
+      const bench = makeBench(targetDirectory, join(sourceDirectory, 'image'))
+      const before = snapshot(bench.image)
+      await dead(bench, 'commit')
+      recoverHere(bench)
+      assert.deepEqual(differencesBetween(snapshot(bench.image), before), [])
+      assert.deepEqual(fs.readdirSync(bench.root), ['var'])
+    })
+
     it('keeps in the root what others put into a new directory while it was visible', () =>
       withBench(async (bench) => {
         const image = () => snapshot(bench.image, { directoryTimes: false })
