@@ -1,7 +1,15 @@
 // Planning one image: gathers the facts of each entry and asks the decision table.
 
 import type { Place } from '../movefile/index.ts'
-import { baseName, displayName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
+import {
+  baseName,
+  displayName,
+  joinName,
+  type Name,
+  parentName,
+  STATX_ATTR_MOUNT_ROOT,
+  type Stat,
+} from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
 import { claimOf, remedies, remedyOf } from './claims.ts'
 import { isEditedByAdmin } from './config/edited.ts'
@@ -279,7 +287,9 @@ export class ImagePlanner {
       const name = joinName(liveName, entry.name)
       if (!recorded.has(name) || !claims.isOursAlone(name, name)) return false
       members.add(name)
-      return root.find(name)?.type !== 'directory' || this.#becomesEmpty(name, members)
+      const live = root.find(name)
+      const isMountPoint = ((live?.attributes ?? 0) & STATX_ATTR_MOUNT_ROOT) !== 0
+      return !isMountPoint && (live?.type !== 'directory' || this.#becomesEmpty(name, members))
     })
   }
 }

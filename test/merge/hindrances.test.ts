@@ -163,6 +163,20 @@ describe('a merge that the file system hinders', function () {
     )
   }
 
+  itAsRoot('changes nothing when a directory with a mount in it would be replaced', () =>
+    withScene(memory, async (scene) => {
+      await scene.merge(scene.image('with-data', `${one}\nf /srv/data/file "1"\nd /srv/data/volume`))
+      const leave = mounting('-t', 'tmpfs', 'tmpfs')(join(scene.root, 'srv/data/volume'), scene.root)
+      const image = scene.image('with-link', `${one}\nl /srv/data -> elsewhere`)
+      try {
+        await expectHindered(scene, image, /srv\/data/)
+      } finally {
+        leave()
+      }
+      await expectMerged(scene, image)
+    }),
+  )
+
   itAsRoot('changes nothing when a part of the root is mounted read-only, and says which', () =>
     withScene(on('ext4'), async (scene) => {
       const image = scene.image('two', two)
