@@ -87,9 +87,10 @@ export function recoverRoot(state: State, undo = false): RecoveryReport {
 }
 
 function pendingError({ root }: State, action: RecoveryAction, error: unknown): unknown {
-  if (error instanceof NotMountedError || error instanceof RootChangedError) {
+  if (error instanceof NotMountedError) {
     return new RecoveryPendingError(root.path, error.message, { cause: error, hint: error.hint ?? '' })
   }
+  if (error instanceof RootChangedError) return new RecoveryPendingError(root.path, error.message, { cause: error })
   if (!isSyscallError(error)) return error
   const hint = action === 'finish' ? { hint: 'Mend that and run rootmerge recover, or rootmerge recover --undo.' } : {}
   return new RecoveryPendingError(root.path, error.message, { cause: error, ...hint })

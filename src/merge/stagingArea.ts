@@ -9,6 +9,7 @@ import {
   type Name,
   O_DIRECTORY,
   O_RDONLY,
+  parentName,
   type Stat,
 } from '../sys/index.ts'
 import { NotMountedError, RootChangedError } from './errors.ts'
@@ -109,7 +110,7 @@ export class StagingArea {
   /**
    * Opens a journaled directory, or throws when its path now leads to another one.
    *
-   * @throws {NotMountedError} the file system that it is on is not mounted
+   * @throws {NotMountedError} the file system that it is on is not mounted, or another one is mounted over it
    * @throws {RootChangedError} a directory that was swapped
    * @throws {SyscallError} ENOENT when it has gone
    */
@@ -135,10 +136,19 @@ export class StagingArea {
     }
   }
 
-  /** Where a file system is not mounted, its mount point is an empty directory, which says nothing of what is on it. */
+  /**
+   * Where a file system is not mounted, its mount point is an empty directory, which says nothing of what is on it; and
+   * what is mounted over a directory says nothing of that.
+   */
   #demandMount({ name, mount }: JournaledDirectory): void {
-    if (mount === '' || this.#mounts.isMountPoint(mount)) return
-    throw new NotMountedError(this.root.pathOf(mount), name)
+    if (mount !== '' && !this.#mounts.isMountPoint(mount)) throw new NotMountedError(this.root.pathOf(mount), name)
+    const now = new Mounts(this.root).of(this.#nearest(name))
+    if (now !== mount) throw new NotMountedError(this.root.pathOf(now), name, { isCovered: true })
+  }
+
+  /** The directory of a name, or the innermost one above it that is there. */
+  #nearest(name: Name): Name {
+    return this.root.findDirectory(name) === undefined ? this.#nearest(parentName(name)) : name
   }
 
   /** As open, but undefined when the directory has gone. */

@@ -52,17 +52,21 @@ export class CannotUndoError extends RootmergeError {
   }
 }
 
-/** A file system that a transaction was using is not mounted now. */
+/** A directory that a transaction was changing cannot be reached: its file system is not mounted, or another one is over it. */
 export class NotMountedError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_NOT_MOUNTED'
   /** The mount point, escaped for reading. */
   readonly mount: string
 
-  constructor(mount: Name, directory: Name) {
-    super(`nothing is mounted on ${displayName(mount)}, where the transaction changed '${displayName(directory)}'`, {
-      hint: 'Mount it as it was, then run: rootmerge recover',
-    })
-    this.mount = displayName(mount)
+  constructor(mount: Name, directory: Name, { isCovered = false }: { readonly isCovered?: boolean } = {}) {
+    const [point, changed] = [displayName(mount), displayName(directory)]
+    super(
+      isCovered
+        ? `another file system is mounted on ${point}, over '${changed}', which the transaction changed`
+        : `nothing is mounted on ${point}, where the transaction changed '${changed}'`,
+      { hint: `${isCovered ? 'Unmount it' : 'Mount it as it was'}, then run: rootmerge recover` },
+    )
+    this.mount = point
   }
 }
 

@@ -17,6 +17,7 @@ import {
   O_RDONLY,
   SyscallError,
 } from '../../src/sys/index.ts'
+import { itAsRoot } from '../support/asRoot.ts'
 import { crashAt, wrapKernel } from '../support/kernelDoubles.ts'
 import { listPackages, mergeImages, recoverRootNow } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -68,12 +69,8 @@ async function die(scene: Scene, image: string, at: number, durability?: 'none')
 const trees = { one: 'f /etc/a "1"\nf /srv/data/b "1"', two: 'f /etc/a "2, longer"\nf /srv/data/b "2, longer"' }
 
 describe('recovery without a file system', () => {
-  it('stops, names the mount and changes nothing; with it, it goes on', function () {
-    if (process.getuid?.() !== 0) {
-      fs.writeSync(2, 'skipped: mounting needs root\n')
-      this.skip()
-    }
-    return withScene(trees, async (scene) => {
+  itAsRoot('stops, names the mount and changes nothing; with it, it goes on', () =>
+    withScene(trees, async (scene) => {
       const { root, directory, merge } = scene
       const data = join(root, 'srv/data')
       fs.mkdirSync(data, { recursive: true })
@@ -105,8 +102,35 @@ describe('recovery without a file system', () => {
       } finally {
         for (const mount of [data, moved]) spawnSync('umount', ['-l', mount])
       }
-    })
-  })
+    }),
+  )
+
+  itAsRoot('stops where another one hides what was changed; without that, it goes on', () =>
+    withScene(trees, async (scene) => {
+      const { root, directory, merge } = scene
+      const point = join(root, 'srv')
+      await merge('one')
+      await die(scene, 'two', 2)
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', point])
+      try {
+        for (const hidden of ['', 'data']) {
+          fs.mkdirSync(join(point, hidden), { recursive: true }) // what has the name then is another directory
+          for (const undo of [false, true]) {
+            assert.throws(
+              () => recover(directory, linuxKernel(), undo),
+              (error: Error) =>
+                error instanceof RecoveryPendingError && /is mounted on .*srv, over/.test(error.message),
+            )
+          }
+        }
+      } finally {
+        execFileSync('umount', [point])
+      }
+      assert.equal(recover(directory).action, 'finish')
+      assert.equal(fs.readFileSync(join(root, 'srv/data/b'), 'utf8'), '2, longer')
+      assert.deepEqual(fs.readdirSync(join(root, 'srv/data')), ['b'])
+    }),
+  )
 })
 
 /** A kernel that was booted anew since. */
