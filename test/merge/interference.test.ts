@@ -57,6 +57,18 @@ describe('a merge beside somebody else', () => {
       },
     ))
 
+  it('is undone when the mode of a directory is changed between plan and commit, and that is its mode', () =>
+    withScene({ one: 'f /etc/own/file "1"', two: 'd 0750 /etc/own\nf /etc/own/file "1"' }, async ({ root, merge }) => {
+      await merge(linuxKernel(), 'one')
+      const own = join(root, 'etc/own')
+      const kernel = wrapKernel(linuxKernel(), (call, args, proceed) => {
+        if (call === 'pwrite' && Buffer.from(args[1] as Uint8Array).includes('"commit"')) fs.chmodSync(own, 0o700)
+        return proceed(...args)
+      })
+      await assert.rejects(merge(kernel, 'two'), RootChangedError)
+      assert.equal(fs.statSync(own).mode & 0o7777, 0o700)
+    }))
+
   it('leaves a name to an object that somebody gave it since, when it is undone', () =>
     withScene({ one: 'f /etc/x "1"', two: 'f /etc/x "1"\nf /etc/a "2"\nf /etc/b "2"' }, async ({ root, merge }) => {
       await merge(linuxKernel(), 'one')

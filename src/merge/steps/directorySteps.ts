@@ -2,6 +2,7 @@
 
 import { withDescriptor } from '../../movefile/index.ts'
 import { AT_REMOVEDIR, isSyscallError, joinName, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../../sys/index.ts'
+import { RootChangedError } from '../errors.ts'
 import type { ChangeDirectoryStep, DirectoryMetadata, RemoveDirectoryStep, StepContext, StepKind } from './step.ts'
 
 /** The step that removes a directory if it is empty: rmdir(2) looks, so nothing that others put there is lost. */
@@ -25,7 +26,12 @@ export const removeDirectory: StepKind<RemoveDirectoryStep> = {
 
 /** The step that changes a directory's owner and mode. */
 export const changeDirectory: StepKind<ChangeDirectoryStep> = {
-  apply: (context, step) => setMetadata(context, step, step.after),
+  apply: (context, step) => {
+    if (changeDirectory.where(context, step) === 'foreign') {
+      throw new RootChangedError(joinName(context.directory(step.directory).name, step.name), 'was changed')
+    }
+    setMetadata(context, step, step.after)
+  },
   undo: (context, step) => {
     if (changeDirectory.where(context, step) === 'either') setMetadata(context, step, step.before)
   },
