@@ -12,6 +12,7 @@ import {
   O_WRONLY,
   tryOpenat,
 } from '../sys/index.ts'
+import type { Privileges } from './privileges.ts'
 import { readWhole, writeWhole } from './state.ts'
 import type { Step } from './steps.ts'
 
@@ -57,6 +58,8 @@ export interface BackupStep {
   readonly kept?: Name
   /** The displaced file's capability, in base64: it is taken off while it is kept, as set-id bits are. */
   readonly capability?: string
+  /** What is taken off the files in the displaced directory while it is kept. */
+  readonly privileges?: readonly Privileges[]
   /** What was displaced belonged to no package: it is kept until its name is free again. */
   readonly isUnowned?: true
   /** The directory that it removed. */

@@ -28,6 +28,7 @@ import {
   writeManifest,
 } from './backupManifest.ts'
 import { identityOf } from './identity.ts'
+import { type Privileges, privilegesIn } from './privileges.ts'
 import { removeObject } from './removal.ts'
 import { makeDirectories } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -92,23 +93,25 @@ function describe(context: StepContext, area: StagingArea, step: Step): BackupSt
   const described: { -readonly [K in keyof BackupStep]: BackupStep[K] } = { kind: 'step', name, step }
   if (step.kind === 'place' || step.kind === 'replace') {
     const staged = stagedPlace(context, step)
-    described.after = stampOf(kernel, staged, step.restores?.find(({ name: within }) => within === '')?.mode) ?? ''
-    if (kernel.statat(staged.directory, staged.name).type === 'directory') described.tree = stampsIn(kernel, staged)
+    const modes = new Map(step.restores?.map((each) => [each.name, each.mode]))
+    described.after = stampOf(kernel, staged, modes.get('')) ?? ''
+    if (kernel.statat(staged.directory, staged.name).type === 'directory')
+      described.tree = stampsIn(kernel, staged, modes)
   }
   if ((step.kind === 'replace' || step.kind === 'remove') && step.backups !== undefined) {
     described.kept = keptName(step.staging)
-    const capability = findCapability(kernel, livePlace(context, step))
-    if (capability !== undefined) described.capability = capability.toString('base64')
+    Object.assign(described, privilegesBefore(kernel, livePlace(context, step)))
   }
   if (step.kind === 'removeDirectory') described.removed = directoryFacts(context, area, name, livePlace(context, step))
   return described
 }
 
-function findCapability(kernel: Kernel, { directory, name }: Place): Buffer | undefined {
-  if (kernel.statat(directory, name).type !== 'file') return undefined
-  return withDescriptor(kernel, kernel.openat(directory, name, O_RDONLY | O_NOFOLLOW), (fd) =>
-    kernel.listXattrs(fd).includes('security.capability') ? kernel.getXattr(fd, 'security.capability') : undefined,
-  )
+/** A file's set-id bits are in the step; of the files in a directory nothing else tells. */
+function privilegesBefore(kernel: Kernel, live: Place): Pick<BackupStep, 'capability' | 'privileges'> {
+  const privileges = privilegesIn(kernel, live)
+  const [own] = privileges
+  if (own?.name !== '') return privileges.length === 0 ? {} : { privileges }
+  return own.capability === undefined ? {} : { capability: own.capability }
 }
 
 const everything = metadataPolicy({ excludeXattrs: [] })
@@ -200,16 +203,17 @@ export function restoring(
   const before = 'displaced' in kept.step ? kept.step.displaced : undefined
   const identity = identityOf(area.root.kernel, area.open(stagingDirectory).fd, staging) ?? ''
   const mode = before?.mode ?? stat.mode
-  return { staging, stagingDirectory, identity, ...privilegesOf('', { kept, mode, stat }) }
+  const restores = [...privilegesOf('', { kept, mode, stat }), ...(kept.privileges ?? [])]
+  return { staging, stagingDirectory, identity, ...(restores.length > 0 ? { restores } : {}) }
 }
 
 /** What has to be set again on an object, at its place within what is restored, when it has its name back. */
 export function privilegesOf(
   within: Name,
   { kept: { capability }, mode, stat }: { kept: BackupStep; mode: number; stat: Stat },
-): Pick<PlaceStep, 'restores'> {
-  if (mode === stat.mode && capability === undefined) return {}
-  return { restores: [{ name: within, mode, ...(capability === undefined ? {} : { capability }) }] }
+): Privileges[] {
+  if (mode === stat.mode && capability === undefined) return []
+  return [{ name: within, mode, ...(capability === undefined ? {} : { capability }) }]
 }
 
 /** The step that gives an object of no package its free name back; its directory and the backup's are announced. */

@@ -1,7 +1,7 @@
 // Set-id files with several names: an inode loses its bits when a name of it goes, so that a stashed hard link is
 // harmless, unless a name that stays owned is the same inode (sudo and sudoedit are one).
 
-import { baseName, joinName, parentName, type Stat } from '../sys/index.ts'
+import { baseName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { RecordedEntry } from './entry.ts'
 import type { Fate, PlannedEntry } from './plan.ts'
 import type { Session } from './session.ts'
@@ -28,8 +28,12 @@ export class KeptInodes {
     this.#staying = [...entries].filter(({ fate }) => staying.has(fate))
   }
 
-  /** Whether a name that stays is the same inode as this object, which is displaced. */
-  has(displaced: Stat): boolean {
+  /** Whether a name that stays is the same inode as this object, which is displaced, or as one of its members. */
+  has(displaced: Stat, members: Iterable<Name> = []): boolean {
+    for (const name of members) {
+      const member = this.#session.root.find(name)
+      if (member !== undefined && this.has(member)) return true
+    }
     if (displaced.type !== 'file' || displaced.nlink < 2) return false
     this.#inodes ??= this.#find()
     return this.#inodes.has(keyOf(displaced))

@@ -3,10 +3,8 @@
 import { withDescriptor } from '../movefile/index.ts'
 import {
   AT_REMOVEDIR,
-  type Fd,
   isSyscallError,
   joinName,
-  type Kernel,
   type Name,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -17,7 +15,6 @@ import { identityOf } from './identity.ts'
 import type { Directory } from './root.ts'
 import type { StepContext } from './steps/step.ts'
 
-const setIdBits = 0o6000
 const directoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
 
 /** The part of StepContext that removal needs. */
@@ -79,18 +76,4 @@ function unlinkIfThere({ kernel, leftOver }: RemovalContext, parent: Directory, 
     if (!isSyscallError(error, 'EBUSY', 'EPERM')) throw error
     leftOver(joinName(parent.name, name), error.message)
   }
-}
-
-/** Takes set-id bits and capabilities off an inode that is about to lose a name but has others. */
-export function harmless(kernel: Kernel, directory: Fd, name: Name, stat: Stat): void {
-  if (stat.nlink > 1) takeOffPrivileges(kernel, directory, name, stat)
-}
-
-/** Takes set-id bits and capabilities off a file. */
-export function takeOffPrivileges(kernel: Kernel, directory: Fd, name: Name, stat: Stat): void {
-  if (stat.type !== 'file') return
-  withDescriptor(kernel, kernel.openat(directory, name, O_RDONLY | O_NOFOLLOW), (fd) => {
-    if ((stat.mode & setIdBits) !== 0) kernel.fchmod(fd, stat.mode & ~setIdBits)
-    if (kernel.listXattrs(fd).includes('security.capability')) kernel.removeXattr(fd, 'security.capability')
-  })
 }

@@ -28,7 +28,7 @@ export function removalSteps(
         kind: 'remove' as const,
         ...at(liveName),
         staging: area.newName(),
-        ...(kept.has(live) ? { keepsSetId: true } : {}),
+        ...(kept.has(live, members) ? { keepsSetId: true } : {}),
       },
       displaced: live,
       ...(members && { members }),

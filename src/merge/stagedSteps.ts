@@ -101,7 +101,7 @@ export class StagedSteps {
     }
     const isTaken = this.#taken.has(key)
     if (live === undefined) return { step: { kind: 'place', ...common, ...(isTaken ? { isTaken } : {}) } }
-    const keepsSetId = kept.has(live)
+    const keepsSetId = kept.has(live, members)
     const step: Step = { kind: 'replace', ...common, ...(keepsSetId ? { keepsSetId } : {}) }
     return { step, displaced: live, ...(members && { members }), ...(isUnowned && { isUnowned }) }
   }

@@ -18,20 +18,33 @@ export function stampOf(kernel: Kernel, { directory, name }: Place, mode?: numbe
   return [type, (mode ?? stat.mode).toString(8), uid, gid, ...own].join(' ')
 }
 
-/** The stamps of all that is in a directory, by the name within. */
-export function stampsIn(kernel: Kernel, { directory, name }: Place): Record<Name, string> {
+/**
+ * The stamps of all that is in a directory, by the name within.
+ *
+ * @param modes  the modes that some are going to have, by their names within
+ */
+export function stampsIn(
+  kernel: Kernel,
+  place: Place,
+  modes: ReadonlyMap<Name, number> = new Map(),
+): Record<Name, string> {
   const stamps = new Map<Name, string>()
-  collect(kernel, { directory, name }, '', stamps)
+  collect(kernel, place, '', (within, member) => stamps.set(within, stampOf(kernel, member, modes.get(within)) ?? ''))
   return Object.fromEntries(stamps)
 }
 
-function collect(kernel: Kernel, { directory, name }: Place, within: Name, stamps: Map<Name, string>): void {
+function collect(
+  kernel: Kernel,
+  { directory, name }: Place,
+  within: Name,
+  onMember: (within: Name, member: Place) => void,
+): void {
   withDescriptor(kernel, kernel.openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
     for (const entry of kernel.readDirectory(fd)) {
       const place = { directory: fd, name: entry.name }
       const full = joinName(within, entry.name)
-      stamps.set(full, stampOf(kernel, place) ?? '')
-      if (kernel.statat(fd, entry.name).type === 'directory') collect(kernel, place, full, stamps)
+      onMember(full, place)
+      if (kernel.statat(fd, entry.name).type === 'directory') collect(kernel, place, full, onMember)
     }
   })
 }

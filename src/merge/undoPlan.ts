@@ -17,6 +17,7 @@ import { type BackupStep, type DirectoryFacts, type Manifest, manifestName } fro
 import { type Backup, backupDirectoryOf, findBackup, privilegesOf, restoring } from './backups.ts'
 import type { Obstacle } from './errors.ts'
 import { identityOf } from './identity.ts'
+import type { Privileges } from './privileges.ts'
 import type { Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { stampOf, stampsIn } from './stamps.ts'
@@ -148,13 +149,13 @@ export class UndoPlan {
   #remake(area: StagingArea, { described }: Undone, at: Pick<Step, 'phase' | 'directory' | 'name'>): StagedStep {
     const staging = area.newName()
     const { fd } = area.open(at.directory)
-    const restores: Restores = []
+    const restores: Privileges[] = []
     this.#fill({ directory: fd, name: staging }, described, { top: described.name, restores })
     const identity = identityOf(this.#kernel, fd, staging) ?? ''
     return { step: { kind: 'place', ...at, staging, identity, ...(restores.length > 0 ? { restores } : {}) } }
   }
 
-  #fill(place: Place, { name, removed }: BackupStep, made: { top: Name; restores: Restores }): void {
+  #fill(place: Place, { name, removed }: BackupStep, made: { top: Name; restores: Privileges[] }): void {
     const kernel = this.#kernel
     kernel.mkdirat(place.directory, place.name, 0o700)
     const fd = kernel.openat(place.directory, place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -169,13 +170,13 @@ export class UndoPlan {
     })
   }
 
-  #link(backup: Backup, to: Place, { top, restores }: { top: Name; restores: Restores }): void {
+  #link(backup: Backup, to: Place, { top, restores }: { top: Name; restores: Privileges[] }): void {
     const from = this.#root.directory(backup.directory)
     this.#kernel.linkat(from.fd, backup.kept.kept ?? '', to.directory, to.name)
     const mode =
       'displaced' in backup.kept.step ? (backup.kept.step.displaced?.mode ?? backup.stat.mode) : backup.stat.mode
     const within = backup.kept.name.slice(top.length + 1)
-    restores.push(...(privilegesOf(within, { ...backup, mode }).restores ?? []))
+    restores.push(...privilegesOf(within, { ...backup, mode }))
   }
 
   /** The backup goes with the records: what was linked out of it, its manifest, its directory. */
@@ -202,8 +203,6 @@ function removalOf(area: StagingArea, name: Name): StagedStep {
   const at = { directory: area.numberOf(parentName(name)), name: baseName(name) }
   return { step: { kind: 'removeDirectory', phase: 'record', ...at } }
 }
-
-type Restores = { readonly name: Name; readonly mode: number; readonly capability?: string }[]
 
 /** Whether a directory that the transaction removed has to be made again. */
 function isGone({ described, live }: Undone): boolean {

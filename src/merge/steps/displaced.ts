@@ -16,7 +16,8 @@ import {
 import { RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
 import { listMembers } from '../members.ts'
-import { harmless, removeListed, removeObject, takeOffPrivileges } from '../removal.ts'
+import { makeHarmless, takeOffPrivileges } from '../privileges.ts'
+import { removeListed, removeObject } from '../removal.ts'
 import type { Directory } from '../root.ts'
 import { asideName, keepAside, keptName, renameToFree } from './renaming.ts'
 import type { DisplacingStep, Seen, StepContext } from './step.ts'
@@ -100,7 +101,7 @@ export function removeDisplaced(context: StepContext, step: DisplacingStep): voi
   const { parent, place, stat } = found
   try {
     if (step.backups !== undefined) return keepDisplaced(context, step, found)
-    if (!step.keepsSetId) harmless(context.kernel, place.directory, place.name, stat)
+    if (!step.keepsSetId) makeHarmless(context.kernel, place)
     const members = stat.type === 'directory' ? context.membersOf(step.staging, 'displaced') : undefined
     if (members === undefined) return removeObject(context, parent, place.name, stat)
     removeListed({ ...context, leftOver: () => {} }, parent, place.name, members)
@@ -112,7 +113,7 @@ export function removeDisplaced(context: StepContext, step: DisplacingStep): voi
   }
 }
 
-/** Nobody else reaches the privileged files in a directory that is kept; its mode comes back with its name. */
+/** Nobody else reaches what is in a directory that is kept; its mode comes back with its name. */
 function closeToOthers(kernel: Kernel, { directory, name }: Place): void {
   const fd = kernel.openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   withDescriptor(kernel, fd, () => kernel.fchmod(fd, 0o700))
@@ -126,7 +127,7 @@ function keepDisplaced(
 ): void {
   const { kernel, id, findDirectory } = context
   if (stat.type === 'directory') closeToOthers(kernel, place)
-  else if (!step.keepsSetId) takeOffPrivileges(kernel, place.directory, place.name, stat)
+  if (!step.keepsSetId) takeOffPrivileges(kernel, place)
   const backups = findDirectory(step.backups ?? step.directory)
   const beside = context.directory(step.directory)
   const kept = keptName(step.staging)

@@ -14,6 +14,7 @@ import {
 } from '../../sys/index.ts'
 import { RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
+import type { Privileges } from '../privileges.ts'
 import { removeListed } from '../removal.ts'
 import { removeDisplaced } from './displaced.ts'
 import { asidePlace, livePlace, putBack, renameToFree, stagedPlace, tryExchange } from './renaming.ts'
@@ -162,18 +163,21 @@ function finish(context: StepContext, step: PlaceStep | ReplaceStep): void {
   if (parent === undefined || !isStaged(context.kernel, { directory: parent.fd, name: step.name }, step)) return
   const live = { directory: parent.fd, name: step.name }
   const full = joinName(parent.name, step.name)
-  for (const each of restores ?? []) restorePrivileges(context, live, each)
+  for (const each of restores ?? []) {
+    try {
+      restorePrivileges(context, live, each)
+    } catch (error) {
+      if (!isSyscallError(error)) throw error
+      context.leftOver(joinName(full, each.name), `lacks its mode or its capability: ${error.message}`)
+    }
+  }
   for (const loss of setFinalFlags(context.kernel, live, finalFlags ?? [])) {
     context.leftOver(loss.path === undefined ? full : joinName(full, loss.path), `lacks a flag: ${describeLoss(loss)}`)
   }
 }
 
 /** The object has its name by now and others may write around it: no symlink is followed. */
-function restorePrivileges(
-  { kernel }: StepContext,
-  live: Place,
-  { name, mode, capability }: NonNullable<PlaceStep['restores']>[number],
-): void {
+function restorePrivileges({ kernel }: StepContext, live: Place, { name, mode, capability }: Privileges): void {
   const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
   const path = name === '' ? live.name : joinName(live.name, name)
   const fd = kernel.openat2(live.directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, resolve)

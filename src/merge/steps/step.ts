@@ -3,6 +3,7 @@
 import type { FinalFlags } from '../../movefile/index.ts'
 import type { Kernel, Name } from '../../sys/index.ts'
 import type { ListedTree } from '../members.ts'
+import type { Privileges } from '../privileges.ts'
 import type { Directory } from '../root.ts'
 
 /**
@@ -43,8 +44,8 @@ interface Placing extends Staged {
   readonly identity: string
   /** Append and immutable flags, which forbid renaming: they are set after `final`. */
   readonly finalFlags?: readonly FinalFlags[]
-  /** What was taken off while it was kept, and is set again after `final`: modes, and capabilities in base64. */
-  readonly restores?: readonly { readonly name: Name; readonly mode: number; readonly capability?: string }[]
+  /** What was taken off while it was kept, and is set again after `final`. */
+  readonly restores?: readonly Privileges[]
 }
 
 interface Displacing extends Staged {
