@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { CollisionError, merge, unmerge, verify } from '../../src/merge/index.ts'
+import { CollisionError, merge, recover, unmerge, verify } from '../../src/merge/index.ts'
+import { linuxKernel, SyscallError } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
+import { wrapKernel } from '../support/kernelDoubles.ts'
+import { mergeImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'
+import { contextOf } from './scenarios.ts'
 
 /** A root with an administrator's own objects, and an image that brings their names. */
 function makeBench(directory: string) {
@@ -61,6 +65,19 @@ describe("merge() with collisions: 'replace-unowned'", function () {
       assert.equal(fs.readFileSync(join(root, 'etc/fifo'), 'utf8'), 'edited since')
       const backups = join(root, 'var/lib/rootmerge/backups')
       assert.equal(fs.readdirSync(backups).length, 1, 'what could not be given back is still kept')
+    }))
+
+  it('keeps it beside its name where the state has no room for it', () =>
+    withDirectory(async (directory) => {
+      const { root, image, before } = makeBench(directory)
+      const full = wrapKernel(linuxKernel(), (call, args, proceed) => {
+        if (call === 'renameat' && String(args[3]).includes('/.rootmerge-kept-')) throw new SyscallError('ENOSPC', call)
+        return proceed(...args)
+      })
+      await mergeImages(contextOf(full), { root, image, package: 'p', collisions })
+      assert.deepEqual((await recover({ root, scan: true })).scan?.removed, [])
+      assert.equal((await unmerge({ root, packages: ['p'] })).restored.length, 3)
+      assert.deepEqual(differencesBetween(look(root), before), [])
     }))
 
   it("never takes another package's name", () =>

@@ -119,7 +119,10 @@ function closeToOthers(kernel: Kernel, { directory, name }: Place): void {
   withDescriptor(kernel, fd, () => kernel.fchmod(fd, 0o700))
 }
 
-/** It goes into the transaction's backup; where that is on another file system, it stays under a name that says so. */
+/**
+ * It goes into the transaction's backup. Where it cannot, since that is on another file system or has no room, it stays
+ * under a name that says so: under its staging name it would be taken for forgotten.
+ */
 function keepDisplaced(
   context: StepContext,
   step: DisplacingStep,
@@ -134,7 +137,7 @@ function keepDisplaced(
   try {
     if (backups !== undefined) return renameToFree(kernel, place, { directory: backups.fd, name: `${id}/${kept}` })
   } catch (error) {
-    if (!isSyscallError(error, 'EXDEV', 'ENOENT')) throw error
+    if (!isSyscallError(error)) throw error
   }
   renameToFree(kernel, place, { directory: beside.fd, name: kept })
 }
