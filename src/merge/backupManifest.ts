@@ -39,7 +39,7 @@ export interface BackupHeader {
 }
 
 /** What is restored of a directory that was removed; values of attributes in base64. */
-export interface DirectoryFacts extends Pick<Attributes, 'uid' | 'gid' | 'mode'> {
+export interface DirectoryFacts extends Pick<Attributes, 'uid' | 'gid' | 'mode' | 'inodeFlags'> {
   readonly mtimeNs: string
   readonly xattrs: readonly (readonly [Name, string])[]
 }

@@ -114,7 +114,7 @@ function privilegesBefore(kernel: Kernel, live: Place): Pick<BackupStep, 'capabi
   return own.capability === undefined ? {} : { capability: own.capability }
 }
 
-const everything = metadataPolicy({ excludeXattrs: [] })
+const everything = metadataPolicy({ excludeXattrs: [], inodeFlags: true })
 
 /** The time of a directory in which names were staged is the one that the journal has. */
 function directoryFacts(
@@ -126,11 +126,12 @@ function directoryFacts(
   const { kernel } = context
   const fd = kernel.openat(directory, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   return withDescriptor(kernel, fd, () => {
-    const { uid, gid, mode, mtimeNs, xattrs } = readAttributes(kernel, fd, kernel.fstat(fd), everything)
+    const { uid, gid, mode, mtimeNs, xattrs, inodeFlags } = readAttributes(kernel, fd, kernel.fstat(fd), everything)
     const journaled = area.directories.find((each) => each.name === name)
     return {
       ...{ uid, gid, mode, mtimeNs: journaled?.mtimeNs ?? String(mtimeNs) },
       xattrs: xattrs.map((xattr) => [xattr.name, xattr.value.toString('base64')] as const),
+      ...(inodeFlags === undefined ? {} : { inodeFlags }),
     }
   })
 }

@@ -1,6 +1,6 @@
 // Undoing a transaction that is over: is everything still as it left it, and which steps take it back?
 
-import { applyAttributes, metadataPolicy, type Place, withDescriptor } from '../movefile/index.ts'
+import { applyAttributes, MetadataLostError, metadataPolicy, type Place, withDescriptor } from '../movefile/index.ts'
 import {
   baseName,
   displayName,
@@ -166,7 +166,7 @@ export class UndoPlan {
         if (this.#removed.has(described.name)) this.#fill(inside, described, made)
         else if (backup !== undefined) this.#link(backup, inside, made)
       }
-      if (removed !== undefined) restoreDirectory(kernel, fd, removed)
+      if (removed !== undefined) restoreDirectory(kernel, fd, name, removed)
     })
   }
 
@@ -213,10 +213,12 @@ function hasMetadata(live: Stat | undefined, { uid, gid, mode }: DirectoryMetada
   return live?.type === 'directory' && live.uid === uid && live.gid === gid && live.mode === mode
 }
 
-const everything = metadataPolicy({ excludeXattrs: [], selinux: 'preserve' })
+const everything = metadataPolicy({ excludeXattrs: [], selinux: 'preserve', inodeFlags: true })
 
-function restoreDirectory(kernel: Kernel, fd: number, { uid, gid, mode, mtimeNs, xattrs }: DirectoryFacts): void {
-  const values = xattrs.map(([name, value]) => ({ name, value: Buffer.from(value, 'base64') }))
-  const attributes = { uid, gid, mode, atimeNs: BigInt(mtimeNs), mtimeNs: BigInt(mtimeNs), xattrs: values }
-  applyAttributes(kernel, { fd, type: 'directory' }, attributes, everything)
+/** @throws {MetadataLostError} */
+function restoreDirectory(kernel: Kernel, fd: number, name: Name, { mtimeNs, xattrs, ...facts }: DirectoryFacts): void {
+  const values = xattrs.map(([attribute, value]) => ({ name: attribute, value: Buffer.from(value, 'base64') }))
+  const attributes = { ...facts, atimeNs: BigInt(mtimeNs), mtimeNs: BigInt(mtimeNs), xattrs: values }
+  const lost = applyAttributes(kernel, { fd, type: 'directory' }, attributes, everything)
+  if (lost.length > 0) throw new MetadataLostError(displayName(name), lost)
 }

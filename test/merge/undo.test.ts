@@ -7,11 +7,13 @@ import { join } from 'node:path'
 import { CannotUndoError, RecoveryPendingError } from '../../src/merge/errors.ts'
 import type { MergeOptions } from '../../src/merge/options.ts'
 import type { LeftOver } from '../../src/merge/transaction.ts'
+import { MetadataLostError } from '../../src/movefile/index.ts'
 import type { EngineContext } from '../../src/sys/engineThread.ts'
 import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import { isRoot } from '../support/asRoot.ts'
 import { itOnEach } from '../support/filesystems.ts'
-import { type CountingKernel, crashAtChange, failNth } from '../support/kernelDoubles.ts'
-import { listHistory, mergeImages, undoTransaction, unmergePackages } from '../support/operations.ts'
+import { type CountingKernel, crashAtChange, declining, failNth } from '../support/kernelDoubles.ts'
+import { listHistory, mergeImages, undoTransaction, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
 import { checkTold, memory, recordsPath, tell } from './outcome.ts'
@@ -255,6 +257,45 @@ function namesOfTransactions(directory: string): string[] {
 }
 
 describe('undo() of a root that was changed since', () => {
+describe('undo() of an unmerge', () => {
+  const withUnmerged = (body: (directory: string, own: string) => void) =>
+    withDirectory(async (directory) => {
+      const scenario = keepingScenario('an unmerge')
+      await scenario.prepare(directory)
+      const own = join(directory, 'root/usr/lib/own')
+      fs.mkdirSync(join(directory, 'root/usr/lib/of-the-admin'))
+      execFileSync('setfattr', ['-n', 'user.note', '-v', 'x', own])
+      execFileSync('setfacl', ['-d', '-m', 'u:7:rwx', join(own, '..')]) // what is made below inherits that
+      if (isRoot) execFileSync('chattr', ['+d', own])
+      await body(directory, own)
+    })
+  const unmerge = (directory: string) =>
+    unmergePackages(contextOf(linuxKernel()), { root: join(directory, 'root'), packages: ['package'], keepUndo: 1 })
+  const attributesOf = (path: string) =>
+    [
+      execFileSync('getfacl', ['-p', path], { encoding: 'utf8' }),
+      execFileSync('getfattr', ['-d', '--absolute-names', path], { encoding: 'utf8' }),
+      isRoot && execFileSync('lsattr', ['-d', path], { encoding: 'utf8' }),
+    ] as const
+
+  it('makes a directory again with all its attributes, and none that its parent gives it', () =>
+    withUnmerged((directory, own) => {
+      const before = attributesOf(own)
+      unmerge(directory)
+      assert.ok(!fs.existsSync(own))
+      undo(linuxKernel(), directory)
+      assert.deepEqual(attributesOf(own), before)
+    }))
+
+  it('leaves the root as it was where an attribute is refused', () =>
+    withUnmerged((directory) => {
+      unmerge(directory)
+      const before = rootOf(directory)
+      assert.throws(() => undo(declining(linuxKernel(), 'setXattr', 'EPERM'), directory), MetadataLostError)
+      assert.deepEqual(differencesBetween(rootOf(directory), before), [])
+    }))
+})
+
   const withMerged = (body: (directory: string, root: string) => Promise<void> | void) =>
     withDirectory(async (directory) => {
       const scenario = keepingScenario('an upgrade with removals and changes of type')
