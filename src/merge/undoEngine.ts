@@ -32,7 +32,7 @@ function entryOf({ id, timeNs, packages }: { id: string; timeNs: string; package
 /** Undoes a transaction, as one of its own. */
 export function undoTransaction(engine: EngineContext, options: UndoOptions): UndoReport {
   return changing(engine, options, ({ state }) =>
-    withOwners(state, 'changing', () => {
+    withOwners(state, 'changing', (owners) => {
       const all = undoable(state)
       const manifest = options.id === undefined ? all[0] : all.find(({ header }) => header.id === options.id)
       if (manifest === undefined)
@@ -40,7 +40,7 @@ export function undoTransaction(engine: EngineContext, options: UndoOptions): Un
       const { header } = manifest
       const meter = new ProgressMeter(engine)
       meter.enter('plan')
-      const plan = new UndoPlan(state, manifest)
+      const plan = new UndoPlan(state, manifest, owners)
       if (plan.obstacles.length > 0) throw new CannotUndoError(header.id, plan.obstacles)
       const stage = plan.stage.bind(plan)
       const work = {

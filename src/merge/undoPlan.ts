@@ -17,6 +17,7 @@ import { type BackupStep, type DirectoryFacts, type Manifest, manifestName } fro
 import { type Backup, backupDirectoryOf, findBackup, privilegesOf, restoring } from './backups.ts'
 import type { Obstacle } from './errors.ts'
 import { identityOf } from './identity.ts'
+import type { Owners } from './owners.ts'
 import type { Privileges } from './privileges.ts'
 import type { Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -39,14 +40,16 @@ export class UndoPlan {
   readonly #root: Root
   readonly #kernel: Kernel
   readonly #manifest: Manifest
+  readonly #owners: Pick<Owners, 'of'>
   readonly #undone: readonly Undone[]
   /** Directories that the transaction removed and that have to be made again, by name. */
   readonly #removed: ReadonlyMap<Name, Undone>
 
-  constructor(state: State, manifest: Manifest) {
+  constructor(state: State, manifest: Manifest, owners: Pick<Owners, 'of'>) {
     this.#state = state
     this.#root = state.root
     this.#kernel = state.root.kernel
+    this.#owners = owners
     this.#manifest = manifest
     const { id } = manifest.header
     this.#undone = manifest.steps.map((described) => ({
@@ -101,6 +104,15 @@ export class UndoPlan {
       if (now[within] === tree[within]) continue
       const reason =
         tree[within] === undefined
+    if (step.kind !== 'removeDirectory') this.#checkOwners(described)
+  }
+
+  /** What another package has by now, alone or together with this one's, is not this transaction's to take back. */
+  #checkOwners({ name, tree = {} }: BackupStep): void {
+    for (const each of [name, ...Object.keys(tree).map((within) => joinName(name, within))]) {
+      const others = this.#owners.of(each).filter((owner) => !this.#manifest.header.packages.includes(owner))
+      if (others.length > 0) this.obstacles.push({ name: displayName(each), reason: `belongs to ${others.join(', ')}` })
+    }
           ? 'was put there'
           : now[within] === undefined
             ? 'is not there any more'

@@ -16,6 +16,7 @@ import { type CountingKernel, crashAtChange, declining, failNth } from '../suppo
 import { listHistory, mergeImages, undoTransaction, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
+import { writeTree } from '../support/tree.ts'
 import { checkTold, memory, recordsPath, tell } from './outcome.ts'
 import {
   contextOf,
@@ -256,7 +257,6 @@ function namesOfTransactions(directory: string): string[] {
   return stagingNames(directory).filter((name) => !name.includes('.rootmerge-kept-'))
 }
 
-describe('undo() of a root that was changed since', () => {
 describe('undo() of an unmerge', () => {
   const withUnmerged = (body: (directory: string, own: string) => void) =>
     withDirectory(async (directory) => {
@@ -296,6 +296,7 @@ describe('undo() of an unmerge', () => {
     }))
 })
 
+describe('undo() of a root that was changed since', () => {
   const withMerged = (body: (directory: string, root: string) => Promise<void> | void) =>
     withDirectory(async (directory) => {
       const scenario = keepingScenario('an upgrade with removals and changes of type')
@@ -345,6 +346,31 @@ describe('undo() of an unmerge', () => {
       undo(linuxKernel(), directory, first?.id)
       assert.equal(fs.readFileSync(join(root, 'usr/bin/tool'), 'utf8'), 'tool 1')
     }))
+
+  for (const [title, tree, reasons] of [
+    ['a file that another package shares by now', 'f /opt/own/file "elsewhere" mtime=1000000', ['opt/own/file']],
+    ['a directory that another package has too', 'd /usr/share/new/deep', ['usr/share/new', 'usr/share/new/deep']],
+  ] as const) {
+    it(`is refused for ${title}`, () =>
+      withMerged(async (directory, root) => {
+        const [first] = listHistory(contextOf(linuxKernel()), { root })
+        const image = join(directory, 'sharing')
+        fs.mkdirSync(image)
+        writeTree(image, tree)
+        await mergeImages(contextOf(linuxKernel()), { root, image, package: 'sharing', shareIdentical: true })
+        const before = rootOf(directory)
+        assert.throws(
+          () => undo(linuxKernel(), directory, first?.id),
+          (error: CannotUndoError) => {
+            const told = error.obstacles.map(({ name, reason }) => `${name} ${reason}`)
+            for (const name of reasons) assert.ok(told.includes(`${name} belongs to sharing`), told.join(', '))
+            return true
+          },
+        )
+        assert.deepEqual(differencesBetween(rootOf(directory), before), [])
+        assert.deepEqual(verifyPackages(contextOf(linuxKernel()), { root, packages: ['sharing'] }), [])
+      }))
+  }
 
   it('forgets the oldest transactions, with everything that was kept of them', () =>
     withMerged(async (directory, root) => {
