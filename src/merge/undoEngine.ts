@@ -47,6 +47,7 @@ export function undoTransaction(engine: EngineContext, options: UndoOptions): Un
         packages: header.packages,
         directories: plan.directories,
         expectedSteps: manifest.steps.length,
+        keepsUnowned: plan.keepsUnowned,
         stage,
       }
       const durability = options.durability ?? 'transaction'

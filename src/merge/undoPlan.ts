@@ -14,7 +14,7 @@ import {
   type Stat,
 } from '../sys/index.ts'
 import { type BackupStep, type DirectoryFacts, type Manifest, manifestName } from './backupManifest.ts'
-import { type Backup, backupDirectoryOf, findBackup, privilegesOf, restoring } from './backups.ts'
+import { type Backup, backupDirectoryOf, findBackup, findUnowned, privilegesOf, restoring } from './backups.ts'
 import type { Obstacle } from './errors.ts'
 import { identityOf } from './identity.ts'
 import type { Owners } from './owners.ts'
@@ -23,7 +23,7 @@ import type { Root } from './root.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { stampOf, stampsIn } from './stamps.ts'
 import type { State } from './state.ts'
-import type { DirectoryMetadata, Step } from './steps.ts'
+import { type DirectoryMetadata, type Step, seenOf } from './steps.ts'
 import type { StagedStep } from './transaction.ts'
 
 /** What a kept object, or a name that goes, has in common. */
@@ -42,23 +42,31 @@ export class UndoPlan {
   readonly #manifest: Manifest
   readonly #owners: Pick<Owners, 'of'>
   readonly #undone: readonly Undone[]
+  /** Names that objects of nobody had again by the transaction: undone, these are kept once more. */
+  readonly #givenBack: ReadonlySet<Name>
   /** Directories that the transaction removed and that have to be made again, by name. */
   readonly #removed: ReadonlyMap<Name, Undone>
 
   constructor(state: State, manifest: Manifest, owners: Pick<Owners, 'of'>) {
     this.#state = state
+    this.#owners = owners
     this.#root = state.root
     this.#kernel = state.root.kernel
-    this.#owners = owners
     this.#manifest = manifest
     const { id } = manifest.header
     this.#undone = manifest.steps.map((described) => ({
       described,
       live: this.#root.find(described.name),
-      backup: findBackup(state, id, described),
+      backup: findBackup(state, id, described) ?? findKeptAgain(state, described),
     }))
+    this.#givenBack = new Set(manifest.steps.filter(isGivenBack).map(({ name }) => name))
     this.#removed = new Map(this.#undone.filter(isGone).map((undone) => [undone.described.name, undone]))
     for (const undone of this.#undone) this.#check(undone)
+  }
+
+  /** Whether something is displaced that belongs to nobody. */
+  get keepsUnowned(): boolean {
+    return this.#givenBack.size > 0
   }
 
   /** Every directory in which something is undone, and those that hold what is kept. */
@@ -90,20 +98,12 @@ export class UndoPlan {
         obstacle(live === undefined ? 'is not there any more' : 'was changed')
       else if (described.tree !== undefined) this.#checkTree(name, described.tree)
     }
-    if (step.kind === 'remove' && live !== undefined) obstacle('was made anew')
+    if (step.kind === 'remove' && live !== undefined && !this.#givenBack.has(name)) obstacle('was made anew')
     if (step.kind === 'removeDirectory' && live !== undefined && live.type !== 'directory') obstacle('was made anew')
     if (step.kind === 'changeDirectory' && !hasMetadata(live, step.after)) obstacle('was changed')
     const parent = parentName(name)
     if (!this.#removed.has(parent) && this.#root.findDirectory(parent)?.name !== parent)
       obstacle('its directory was changed')
-  }
-
-  #checkTree(top: Name, tree: Readonly<Record<Name, string>>): void {
-    const now = stampsIn(this.#kernel, this.#place(top))
-    for (const within of new Set([...Object.keys(now), ...Object.keys(tree)])) {
-      if (now[within] === tree[within]) continue
-      const reason =
-        tree[within] === undefined
     if (step.kind !== 'removeDirectory') this.#checkOwners(described)
   }
 
@@ -113,6 +113,14 @@ export class UndoPlan {
       const others = this.#owners.of(each).filter((owner) => !this.#manifest.header.packages.includes(owner))
       if (others.length > 0) this.obstacles.push({ name: displayName(each), reason: `belongs to ${others.join(', ')}` })
     }
+  }
+
+  #checkTree(top: Name, tree: Readonly<Record<Name, string>>): void {
+    const now = stampsIn(this.#kernel, this.#place(top))
+    for (const within of new Set([...Object.keys(now), ...Object.keys(tree)])) {
+      if (now[within] === tree[within]) continue
+      const reason =
+        tree[within] === undefined
           ? 'was put there'
           : now[within] === undefined
             ? 'is not there any more'
@@ -145,7 +153,12 @@ export class UndoPlan {
     const members = { members: new Set(Object.keys(described.tree ?? {}).map((within) => joinName(name, within))) }
     if (step.kind === 'place' && live) {
       const gone: StagedStep = { step: { kind: 'remove', ...at, staging: area.newName() }, displaced: live, ...members }
-      return isNewInState(described) ? [gone, removalOf(area, parentName(name))] : [gone]
+      if (isNewInState(described)) return [gone, removalOf(area, parentName(name))]
+      if (!isGivenBack(described)) return [gone]
+      return this.#isReplacedAgain(name) ? [] : [{ ...gone, isUnowned: true }]
+    }
+    if (step.kind === 'remove' && live && backup) {
+      return [{ step: { kind: 'replace', ...at, ...restoring(area, backup) }, displaced: live, isUnowned: true }]
     }
     if (step.kind === 'replace' && live && backup) {
       return [{ step: { kind: 'replace', ...at, ...restoring(area, backup) }, displaced: live, ...members }]
@@ -155,6 +168,11 @@ export class UndoPlan {
       return [{ step: { kind: 'changeDirectory', ...at, before: step.after, after: step.before } }]
     }
     return isGone(undone) ? [this.#remake(area, undone, at)] : []
+  }
+
+  /** Whether what was removed so that an object of nobody has the name takes its place again. */
+  #isReplacedAgain(name: Name): boolean {
+    return this.#undone.some(({ described }) => described.step.kind === 'remove' && described.name === name)
   }
 
   /** A directory that was removed is made again as a hidden subtree, with what was removed from it as links. */
@@ -208,6 +226,20 @@ export class UndoPlan {
 /** A file that the state did not have: with it goes its directory, if that is empty then. */
 function isNewInState({ step }: BackupStep): boolean {
   return step.kind === 'place' && step.phase === 'record'
+}
+
+/** An object of nobody that had its name again: only such objects are placed out of a backup. */
+function isGivenBack({ step }: BackupStep): boolean {
+  return step.kind === 'place' && step.stagingDirectory !== undefined
+}
+
+/** What belonged to nobody, was given back, and is kept by the undo of that. */
+function findKeptAgain(state: State, { isUnowned, name, step }: BackupStep): Backup | undefined {
+  const backup = isUnowned ? findUnowned(state, name) : undefined
+  const before = 'displaced' in step ? step.displaced : undefined
+  if (backup === undefined || before === undefined) return undefined
+  const { ino, size, mtimeNs } = seenOf(backup.stat)
+  return ino === before.ino && size === before.size && mtimeNs === before.mtimeNs ? backup : undefined
 }
 
 /** A directory of the state goes when it is empty: a package's without its record, a backup's. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { CollisionError, merge, recover, unmerge, verify } from '../../src/merge/index.ts'
+import { CollisionError, merge, recover, undo, unmerge, verify } from '../../src/merge/index.ts'
 import { linuxKernel, SyscallError } from '../../src/sys/index.ts'
 import { itOnEach } from '../support/filesystems.ts'
 import { wrapKernel } from '../support/kernelDoubles.ts'
@@ -77,6 +77,35 @@ describe("merge() with collisions: 'replace-unowned'", function () {
       await mergeImages(contextOf(full), { root, image, package: 'p', collisions })
       assert.deepEqual((await recover({ root, scan: true })).scan?.removed, [])
       assert.equal((await unmerge({ root, packages: ['p'] })).restored.length, 3)
+      assert.deepEqual(differencesBetween(look(root), before), [])
+    }))
+
+  for (const [title, meanwhile] of [
+    ['', () => {}],
+    [', also where its name was emptied by hand', (root: string) => fs.rmSync(join(root, 'etc/file'))],
+  ] as const) {
+    it(`keeps it once more when the unmerge that gave it back is undone${title}`, () =>
+      withDirectory(async (directory) => {
+        const { root, image, before } = makeBench(directory)
+        await merge({ root, image, package: 'p', collisions, keepUndo: 3 })
+        meanwhile(root)
+        const merged = look(root)
+        for (let time = 0; time < 2; time++) {
+          await unmerge({ root, packages: ['p'], keepUndo: 3 })
+          assert.deepEqual(differencesBetween(look(root), before), [])
+          await undo({ root })
+          assert.deepEqual(differencesBetween(look(root), merged), [])
+        }
+      }))
+  }
+
+  it('gives it back by undoing the merge, after an upgrade that had given it back was undone', () =>
+    withDirectory(async (directory) => {
+      const { root, image, next, before } = makeBench(directory)
+      await merge({ root, image, package: 'p', collisions, keepUndo: 3 })
+      assert.equal((await merge({ root, image: next, package: 'p', keepUndo: 3 })).restored.length, 2)
+      await undo({ root })
+      await undo({ root })
       assert.deepEqual(differencesBetween(look(root), before), [])
     }))
 
