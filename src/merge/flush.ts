@@ -74,6 +74,15 @@ export class Flush {
     }
   }
 
+  /** What steps keep of what they displaced: the names in the transaction's own backup, which no step makes. */
+  kept(context: StepContext, steps: readonly Step[]): void {
+    if (this.#durability === 'none' || !this.#isOneByOne) return
+    const keeping = steps.find((step) => 'backups' in step && step.backups !== undefined)
+    const backups =
+      keeping !== undefined && 'backups' in keeping ? context.findDirectory(keeping.backups ?? 0) : undefined
+    if (backups !== undefined) this.#open({ directory: backups.fd, name: context.id }, (fd) => this.#fsync(fd))
+  }
+
   /** A file, or a directory and all that is in it; other objects are their directory's. */
   #object({ directory, name }: Place): void {
     const stat = this.#area.root.kernel.findat(directory, name)

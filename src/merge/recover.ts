@@ -126,6 +126,7 @@ class Recovery {
       if (action === 'finish' || action === 'clean up') {
         for (const step of steps) cleanUpStep(this.#context, step)
         this.#area.takings.removeRemainders(this.#context.leftOver)
+        this.#flush.kept(this.#context, steps)
       }
       this.#flush.names(this.#context)
       this.#journal.end()

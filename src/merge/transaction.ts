@@ -97,7 +97,7 @@ export function runTransaction(
   try {
     onPhase('stage')
     const backups = keepsAny(work) ? makeBackupDirectory(state) : undefined
-    const ofState = [state.recordsDirectory(), ...(backups === undefined ? [] : [backups])]
+    const ofState = [state.make().name, state.recordsDirectory(), ...(backups === undefined ? [] : [backups])]
     const toStage = { ...work, directories: [...work.directories, ...ofState] }
     const steps = running.stage(toStage, backups, () => onPhase('flush'))
     onPhase('commit')
@@ -263,6 +263,7 @@ class RunningTransaction {
     this.#orPending('clean-up did not end', () => {
       for (const step of steps) cleanUpStep(this.#context, step)
       this.#area.takings.removeRemainders(this.#context.leftOver)
+      this.#flush.kept(this.#context, steps)
       this.#flush.names(this.#context, steps)
       this.#journal.end()
     })
