@@ -121,7 +121,7 @@ export function makePlan(input: PlanInput): Plan {
   const recorded = recordedNames(owners, own)
   const claims = new Claims(owners, own, problems)
   const names = new PlannedNames()
-  const settler = settlerOf({ ...input, claims, names, recorded })
+  const settler = settlerOf({ ...input, claims, recorded })
   const ownDirectories = readParents(input.state)
   const spellings = new Spellings(root, owners, recorded)
   const folding = new Folding(root)

@@ -114,6 +114,12 @@ export class TreeImage {
     return this.#tree.find(name)
   }
 
+  /** Whether it brings something under a name: nothing that is left out. */
+  brings(name: Name): boolean {
+    const found = this.#selected?.has(name) === false ? undefined : this.find(name)
+    return found !== undefined && this.#mask?.leavesOut(name, found.type === 'directory') !== true
+  }
+
   /** Its top directory, open as long as the image is. */
   get fd(): Fd {
     return this.#tree.fd

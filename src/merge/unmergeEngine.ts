@@ -1,7 +1,7 @@
 // Unmerging, synchronous, for the engine's thread.
 
 import type { EngineContext } from '../sys/engineThread.ts'
-import { baseName, parentName } from '../sys/index.ts'
+import { baseName, type Name, parentName } from '../sys/index.ts'
 import { compareRecorded, isEdited } from './compareRecorded.ts'
 import type { ConfigPlan } from './config/configPlan.ts'
 import { leftAfter, readLeft } from './config/left.ts'
@@ -76,7 +76,8 @@ function planRemoval({ engine, session, options, meter, packages }: Unmerging, o
   meter.expect(recorded.length)
   const found = findObsolete({ root, owners, spellings: new Spellings(root, owners) }, new Set(packages), recorded)
   const purge = options.purge === true
-  const settled = settleRemovals({ ...session, styleOf: recordedStyle, purge }, found)
+  const isTaken = (name: Name) => owners.of(name).length > 0
+  const settled = settleRemovals({ ...session, styleOf: recordedStyle, purge, isTaken }, found)
   const kept: Kept[] = [...found.kept, ...settled.kept]
   const removals = settled.removals.filter((removal) => {
     engine.cancel.check()

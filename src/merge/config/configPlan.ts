@@ -1,16 +1,15 @@
 // Configuration files as part of a plan: what is known of each protected name, and what becomes of those that go.
 
-import type { Name, Stat } from '../../sys/index.ts'
-import type { Claims } from '../claims.ts'
+import { displayName, type Name, type Stat } from '../../sys/index.ts'
+import { type Claims, claimOf } from '../claims.ts'
 import type { RecordedEntry } from '../entry.ts'
 import type { Kept, Obsolete, RecordedName, Removal } from '../obsolete.ts'
 import type { Owners } from '../owners.ts'
 import type { PlanInput, PlannedEntry, PlannedPackage } from '../plan.ts'
-import type { PlannedNames } from '../plannedNames.ts'
 import { factsOf } from '../treeImage.ts'
 import { isEditedByAdmin } from './edited.ts'
 import { leftAfter, readLeft } from './left.ts'
-import type { Save } from './saves.ts'
+import type { IsTaken, Save } from './saves.ts'
 import { Settler } from './settle.ts'
 import { recordedStyle, settleRemovals } from './settleRemovals.ts'
 import type { Style } from './styles.ts'
@@ -25,7 +24,6 @@ export interface ConfigPlan {
 /** What a settler is made from. */
 export interface SettlerInput extends PlanInput {
   readonly claims: Claims
-  readonly names: PlannedNames
   readonly recorded: ReadonlyMap<Name, RecordedName>
 }
 
@@ -43,7 +41,18 @@ export function settlerOf(input: SettlerInput): Settler {
   }
   const isEdited = (entry: RecordedEntry, liveName: Name, live: Stat) => isEditedByAdmin(input, entry, liveName, live)
   const wasConfig = (name: Name) => recorded.get(name)?.entry.isConfig === true
-  return new Settler({ ...input, wasConfig, recordedOf, isEdited })
+  const refuse = (planned: PlannedEntry, update: Name, live: Stat | undefined): PlannedEntry => {
+    const remedy = `the new version of '${displayName(planned.liveName)}' goes there: move it away, or merge with another --style`
+    const claimed = { ...claimOf(planned.entry, live), name: update }
+    claims.collide(claimed, remedy, claims.ownersOf(update, update))
+    return { ...planned, fate: 'refuse' }
+  }
+  return new Settler({ ...input, wasConfig, recordedOf, isEdited, isTaken: takenIn(input), refuse })
+}
+
+/** Names of no update and no save: images bring them, or packages own them. */
+function takenIn({ images, owners }: Pick<PlanInput, 'images' | 'owners'>): IsTaken {
+  return (name) => owners.of(name).length > 0 || images.some(({ image }) => image.brings(name))
 }
 
 /** What other packages, from which a name is taken, recorded of it. */
@@ -66,7 +75,7 @@ export function configPlan(
     const covering = packages.find(({ protection }) => protection.covers(removal.entry.name, removal.liveName))
     return recordedStyle(removal) ?? covering?.protection.style
   }
-  const settled = settleRemovals({ ...input, styleOf }, found)
+  const settled = settleRemovals({ ...input, styleOf, isTaken: takenIn(input) }, found)
   const renumbered = settler.renumbered.map(({ planned, liveName, live }) => ({
     packageName: planned.from.packageName,
     entry: { ...factsOf(planned.entry), name: liveName, xattrs: [] },

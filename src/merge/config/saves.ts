@@ -1,7 +1,8 @@
 // Live files that go to save names (`.rpmsave`, `.pacsave`, `.dpkg-old`, …) when something else gets their name.
 //
 // A save name that is taken already is not overwritten: what is there moves on to the same name with `.1`, as pacman
-// does, and so on. Everything is copied, staged and placed like what an image brings, and so is part of the transaction.
+// does, and so on; a directory, and what a package has there, is passed over. Everything is copied, staged and placed like
+// what an image brings, and so is part of the transaction.
 
 import type { Mover, Place } from '../../movefile/index.ts'
 import { baseName, joinName, type Name, parentName, type Stat } from '../../sys/index.ts'
@@ -23,9 +24,12 @@ export interface Save {
   readonly displaced?: Stat
 }
 
+/** Whether an image of the call brings a name, or a package owns it. */
+export type IsTaken = (name: Name) => boolean
+
 /** The saves that keep a live object under its name with an ending; the last one is of the object itself. */
 export function planSaves(
-  root: Root,
+  { root, isTaken }: { readonly root: Root; readonly isTaken: IsTaken },
   { packageName, liveName, live }: { readonly packageName: string; readonly liveName: Name; readonly live: Stat },
   ending: string,
 ): Save[] {
@@ -35,6 +39,7 @@ export function planSaves(
   for (let shift = 0; ; shift++) {
     const to = joinName(directory, withEnding(baseName(liveName), shift === 0 ? ending : `${ending}.${shift}`))
     const displaced = root.find(to)
+    if (displaced?.type === 'directory' || isTaken(to)) continue
     saves.push({ packageName, from: from.name, live: from.live, to, ...(displaced === undefined ? {} : { displaced }) })
     if (displaced === undefined) return saves.reverse()
     from = { name: to, live: displaced }

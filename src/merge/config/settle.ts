@@ -7,13 +7,12 @@ import type { RecordedEntry, RecordedProtection } from '../entry.ts'
 import { withoutLink } from '../hardLinks.ts'
 import type { Comparer } from '../live.ts'
 import type { PlannedEntry } from '../plan.ts'
-import type { PlannedNames } from '../plannedNames.ts'
 import type { Root } from '../root.ts'
 import { factsOf, sizeOf } from '../treeImage.ts'
 import { offerOf, rememberOffer } from './memory.ts'
 import { type PendingUpdate, PendingUpdates } from './pendingUpdates.ts'
 import { isPlaceholder } from './protection.ts'
-import { planSaves, type Save } from './saves.ts'
+import { type IsTaken, planSaves, type Save } from './saves.ts'
 import type { ConfigCase } from './styles.ts'
 import { isOfForm, updateNameOf } from './updateNames.ts'
 import { isSameVersion, type Version, versionOf } from './versions.ts'
@@ -27,15 +26,17 @@ export function isAside({ fate }: PlannedEntry): boolean {
 export interface SettleInput {
   readonly root: Root
   readonly comparer: Comparer
-  readonly names: PlannedNames
   /** Whether what was offered before is not offered again. */
   readonly configMemory: boolean
+  readonly isTaken: IsTaken
   /** Whether the old version's own installer calls a name configuration. */
   wasConfig(name: Name): boolean
   /** What is recorded of a planned name, by its old version or by what an unmerged package left. */
   recordedOf(planned: PlannedEntry): RecordedEntry | undefined
   /** Whether a live object is not what its record says. */
   isEdited(recorded: RecordedEntry, liveName: Name, live: Stat): boolean
+  /** Refuses to offer an entry under an update name that something else has. */
+  refuse(planned: PlannedEntry, update: Name, live: Stat | undefined): PlannedEntry
 }
 
 /** An entry that is protected, and what is known of it. */
@@ -104,7 +105,7 @@ export class Settler {
     if (outcome === 'keep') return this.#keep(found)
     if (outcome === 'save' && live !== undefined) {
       const ending = recorded === undefined ? style.save.unowned : style.save.edited
-      this.saves.push(...planSaves(this.#input.root, { packageName: from.packageName, liveName, live }, ending))
+      this.saves.push(...planSaves(this.#input, { packageName: from.packageName, liveName, live }, ending))
     }
     const fate = planned.entry.type === 'directory' ? 'newDirectory' : 'place'
     return placed({ ...planned, fate }, recorded)
@@ -154,6 +155,7 @@ export class Settler {
     if (earlier !== undefined) this.renumbered.push({ planned, liveName: earlier.liveName, live: earlier.live })
     const update = newest !== undefined && newestIs === 'sameContent' ? newest.liveName : this.#newName(planned, newest)
     const replaced = this.#input.root.find(update)
+    if (this.#isBlocked(update, replaced)) return this.#input.refuse(planned, update, replaced)
     if (replaced !== undefined && newestIs === 'different') this.#saveUnknown(found, update, replaced)
     const { live: _, ...rest } = planned
     return {
@@ -187,13 +189,17 @@ export class Settler {
     return this.#input.configMemory && offered?.includes(version) === true
   }
 
-  /** Past every number that is there, or that the image brings. */
+  /** Past every number that is there, or that something else has. */
   #newName({ liveName, from }: PlannedEntry, newest: PendingUpdate | undefined): Name {
     const { update: form } = from.protection.style
     for (let number = (newest?.number ?? -1) + 1; ; number++) {
       const name = joinName(parentName(liveName), updateNameOf(baseName(liveName), form, number))
-      if ('ending' in form || this.#input.names.find(name) === undefined) return name
+      if ('ending' in form || !this.#isBlocked(name, this.#input.root.find(name))) return name
     }
+  }
+
+  #isBlocked(update: Name, live: Stat | undefined): boolean {
+    return live?.type === 'directory' || this.#input.isTaken(update)
   }
 
   /** An update under the one name that a style has for it, and that nobody offered as it is now, may be somebody's work. */
@@ -204,7 +210,9 @@ export class Settler {
     const version = versionOf({ type: live.type, rdev: live.rdev, ...(target === undefined ? {} : { target }) }, sha256)
     const { present = [], absent = [] } = recorded?.protection?.offered ?? {}
     if ([...present, ...absent, recorded?.sha256].includes(version)) return
-    this.saves.push(...planSaves(root, { packageName: planned.from.packageName, liveName: update, live }, '.old'))
+    this.saves.push(
+      ...planSaves(this.#input, { packageName: planned.from.packageName, liveName: update, live }, '.old'),
+    )
   }
 }
 

@@ -7,7 +7,7 @@ import type { Kept, MissingName, Obsolete, Removal } from '../obsolete.ts'
 import type { Session } from '../session.ts'
 import { isEditedByAdmin } from './edited.ts'
 import { PendingUpdates } from './pendingUpdates.ts'
-import { planSaves, type Save } from './saves.ts'
+import { type IsTaken, planSaves, type Save } from './saves.ts'
 import { type RemovalOutcome, type Style, styles } from './styles.ts'
 
 /** What removals come to. */
@@ -25,6 +25,7 @@ export interface RemovalInput extends Pick<Session, 'root' | 'comparer'> {
   styleOf(removal: Removal): Style | undefined
   /** Whether protected files go whatever their style says, edited ones too. */
   readonly purge?: boolean
+  readonly isTaken: IsTaken
 }
 
 /** The style that a name was recorded with. */
@@ -55,7 +56,7 @@ export function settleRemovals(input: RemovalInput, obsolete: Omit<Obsolete, 'ke
       settled.kept.push({ packageName, entry, reason })
       settled.left.push(entry)
     } else settled.removals.push(removal)
-    if (outcome === 'save') settled.saves.push(...planSaves(input.root, removal, style.save.edited))
+    if (outcome === 'save') settled.saves.push(...planSaves(input, removal, style.save.edited))
     settled.removals.push(...ownUpdates(input, pending, removal))
   }
   for (const missing of obsolete.missing) settled.removals.push(...ownUpdates(input, pending, missing))
