@@ -63,6 +63,7 @@ describe('readContents()', () => {
     ['a name that is not UTF-8', 'f /bad\\377 "x"', /not UTF-8/],
     ["a target with ' -> ' (which Portage records under another name)", 'l /bad -> to\\040->\\040there', /' -> '/],
     ['a file of before 1970 (which Portage orphans)', 'f /bad "x" mtime=-1.5', /before 1970/],
+    ['a target that begins with an arrow', 'l /bad -> ->\\040there', /' -> '/],
     ['a link of before 1970', 'l /bad -> x mtime=-3', /before 1970/],
     ['a socket', 's /bad', /no word/],
   ]
