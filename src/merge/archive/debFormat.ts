@@ -79,7 +79,7 @@ function factsOf(control: string, conffiles: string, md5sums: string): PackageFa
 
 /** One absolute path a line; a line with a flag (remove-on-upgrade) is of a file that the package no longer has. */
 function conffilesOf(text: string): Name[] {
-  const lines = text.split('\n').map((line) => line.trimEnd())
+  const lines = text.split('\n').map((line) => line.replace(/[ \t\v\f\r]+$/, '')) // dpkg's c_isspace: of ASCII only
   return lines.filter((line) => line.startsWith('/')).map((line) => line.replace(/^\/+/, ''))
 }
 

@@ -19,15 +19,18 @@ export function parseManifest(text: Name, context: ManifestContext): RecordedEnt
   const reader = new ManifestReader(context)
   let joined = ''
   linesOf(text).forEach((line, index) => {
-    joined += line.trimStart()
+    joined += line.replace(/^[ \t]+/, '')
     if (/(^|[^\\])\\$/.test(joined)) joined = `${joined.slice(0, -1)} `
     else {
-      reader.take(joined.trimEnd(), index + 1)
+      reader.take(joined.replace(blanksAtEnd, ''), index + 1)
       joined = ''
     }
   })
   return reader.entries
 }
+
+/** Blanks of ASCII only: a name may end with other bytes that a text would take for one (`à` in UTF-8 does). */
+const blanksAtEnd = /[ \t\r]+$/
 
 class ManifestReader {
   readonly entries: RecordedEntry[] = []

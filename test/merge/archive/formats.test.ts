@@ -29,6 +29,7 @@ f 2755 /usr/bin/wall "group"
 h /usr/bin/hi == /usr/bin/hello
 l /usr/lib/hello -> ../share/doc/hello
 f 0600 /etc/hello.conf "greeting=hello\\n"
+f 0644 /etc/voil\\303\\240 "there"
 f 0644 /usr/share/hello/odd\\040name\\377 "bytes"
 f 0644 /usr/share/hello/${'n'.repeat(120)} "a long name"
 `
@@ -47,7 +48,10 @@ function makeDeb(directory: string, compression: string): string {
     writeTree(source, packageTree)
     fs.mkdirSync(join(source, 'DEBIAN'))
     fs.writeFileSync(join(source, 'DEBIAN/control'), control)
-    fs.writeFileSync(join(source, 'DEBIAN/conffiles'), '/etc/hello.conf\nremove-on-upgrade /etc/old.conf\n')
+    fs.writeFileSync(
+      join(source, 'DEBIAN/conffiles'),
+      '/etc/hello.conf\n/etc/voil\u00e0\nremove-on-upgrade /etc/old.conf\n',
+    )
     const sum = createHash('md5').update('free\n').digest('hex')
     fs.writeFileSync(join(source, 'DEBIAN/md5sums'), `${sum}  usr/share/doc/hello/copyright\n`)
   }
@@ -105,7 +109,7 @@ describe('merge() of a Debian package', function () {
       assert.equal(format, 'deb')
       assert.equal(facts.packageName, 'hello')
       assert.equal(facts.version, '1:2.10-3')
-      assert.deepEqual(facts.configFiles, ['etc/hello.conf'])
+      assert.deepEqual(facts.configFiles, ['etc/hello.conf', 'etc/voil\xc3\xa0']) // a0, a blank in latin1
       assert.equal(facts.digests?.get('usr/share/doc/hello/copyright')?.algorithm, 'md5')
     }))
 

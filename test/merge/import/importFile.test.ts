@@ -8,6 +8,7 @@ import {
   CorruptDatabaseError,
   importPackages,
   list,
+  listEntries,
   merge,
   owner,
   readContents,
@@ -126,6 +127,22 @@ describe('importPackages() of a file', () => {
       assert.deepEqual(await list({ root }), ['first'])
       const after = snapshot(root, { without: ['var/lib/rootmerge/owners', 'var/lib/rootmerge/lock'] })
       assert.deepEqual(differencesBetween(after, before), [])
+    }))
+
+  it('takes a name that ends with a byte which a text would have for a blank', () =>
+    withTree(async (root, directory) => {
+      const [file, accented] = [join(directory, 'listing'), 'usr/caf\u00e0'] // in UTF-8 it ends with a0
+      fs.symlinkSync('caf\u00e0', join(root, accented))
+      fs.writeFileSync(
+        file,
+        `#mtree\n  ./${accented} type=link link=caf\u00e0 \n./usr/fifo type=fifo\\\n mode=0600 \r\n`,
+      )
+      await importPackages({ root, file, package: 'handmade', durability: 'none' })
+      assert.deepEqual(await verify({ root }), [])
+      assert.deepEqual(
+        (await listEntries({ root, package: 'handmade' })).map(({ name }) => name),
+        [accented, 'usr/fifo'],
+      )
     }))
 
   const damages: readonly [what: string, text: string, line: number, reason: RegExp][] = [
