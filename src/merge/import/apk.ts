@@ -19,7 +19,7 @@ export const apk: ForeignDatabase = {
   read({ files, cancel }: ForeignSource): ForeignPackage[] {
     const file = places.find((place) => files.has(place)) ?? ''
     const reader = new InstalledReader(files, file)
-    linesOf(files.text(file) ?? '').forEach((line, index) => {
+    linesOf(files.wholeText(file)).forEach((line, index) => {
       cancel.check()
       reader.take(line, index + 1)
     })

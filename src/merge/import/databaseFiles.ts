@@ -37,6 +37,14 @@ export class DatabaseFiles {
     return this.bytes(name)?.toString('latin1')
   }
 
+  /** A text of lines, '' when there is no file. @throws {CorruptDatabaseError} when it ends within a line: it is cut off */
+  wholeText(name: Name): string {
+    const text = this.text(name) ?? ''
+    if (text !== '' && !text.endsWith('\n'))
+      throw this.corrupt(name, linesOf(text).length, 'it is cut off: the last line has no end')
+    return text
+  }
+
   /** The names in a directory, sorted; none when there is no such directory. */
   names(directory: Name): Name[] {
     const opened = this.root.findDirectory(directory)

@@ -40,7 +40,7 @@ function readStatus(files: DatabaseFiles): Stanza[] {
   const stanzas = new Map<string, Stanza>()
   for (const file of [`${database}/status`, ...updates.map((name) => `${database}/updates/${name}`)]) {
     let line = 1
-    for (const text of (files.text(file) ?? '').split(/\n\n+/)) {
+    for (const text of files.wholeText(file).split(/\n\n+/)) {
       if (text.trim() !== '') {
         const stanza = parseStanza(text, (reason) => files.corrupt(file, line, reason))
         stanzas.set(`${stanza.name}:${stanza.architecture}`, stanza)
@@ -83,7 +83,7 @@ interface Diversion {
 /** Three lines each: from, to, by whom. */
 function readDiversions(files: DatabaseFiles): Map<Name, Diversion> {
   const file = `${database}/diversions`
-  const lines = linesOf(files.text(file) ?? '')
+  const lines = linesOf(files.wholeText(file))
   const found = new Map<Name, Diversion>()
   for (let at = 0; at < lines.length; at += 3) {
     const [from = '', to = '', by] = lines.slice(at, at + 3)
@@ -120,7 +120,7 @@ function readPackage(files: DatabaseFiles, stanza: Stanza, diversions: ReadonlyM
 
 /** One path a line, the first one `/.`. dpkg takes a missing list for an empty one, and says so only. */
 function readList(files: DatabaseFiles, file: Name): Name[] {
-  return linesOf(files.text(file) ?? '').flatMap((line, index) => {
+  return linesOf(files.wholeText(file)).flatMap((line, index) => {
     if (!line.startsWith('/')) throw files.corrupt(file, index + 1, 'this is not a path')
     return line === '/.' ? [] : [line.slice(1)]
   })

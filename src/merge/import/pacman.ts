@@ -30,9 +30,9 @@ export const pacman: ForeignDatabase = {
 
 function readPackage(files: DatabaseFiles, directory: Name, accounts: Accounts): ForeignPackage {
   const description = `${directory}/desc`
-  const [name] = sectionsOf(files.text(description) ?? '').get('NAME') ?? []
+  const [name] = sectionsOf(files.wholeText(description)).get('NAME') ?? []
   if (name === undefined) throw files.corrupt(description, 1, 'there is no %NAME%')
-  const sections = sectionsOf(files.text(`${directory}/files`) ?? '')
+  const sections = sectionsOf(files.wholeText(`${directory}/files`))
   const backup = new Set((sections.get('BACKUP') ?? []).map((line) => line.replace(/\t.*$/, '')))
   const known = readManifest(files, `${directory}/mtree`, accounts)
   const entries = (sections.get('FILES') ?? []).map((listed): RecordedEntry => {

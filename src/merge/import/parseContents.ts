@@ -1,4 +1,5 @@
-// Portage's CONTENTS, read as Portage reads it (vartree.py, _contents_re): a line an entry, without escapes.
+// Portage's CONTENTS, read as Portage reads it (vartree.py, _contents_re): a line an entry, without escapes. Times before
+// 1970 are read too: Portage writes them, and does not know such lines when it reads them.
 
 import type { Name } from '../../sys/index.ts'
 import type { RecordedEntry, Unknown } from '../entry.ts'
@@ -19,7 +20,7 @@ const lines: Readonly<Record<string, readonly [pattern: RegExp, read: Read]>> = 
   fif: [/^\/(.+)$/, ([name = '']) => unknownEntry(name, 'fifo', withoutTime)],
   dev: [/^\/(.+)$/, ([name = '']) => unknownEntry(name, 'character', ofDevices)],
   obj: [
-    /^\/(.+) ([0-9a-f]{32}) (\d+)$/,
+    /^\/(.+) ([0-9a-f]{32}) (-?\d+)$/,
     ([name = '', value = '', seconds = '']) => ({
       ...unknownEntry(name, 'file', withTime),
       mtimeNs: nanoseconds(seconds),
@@ -28,7 +29,7 @@ const lines: Readonly<Record<string, readonly [pattern: RegExp, read: Read]>> = 
   ],
   // The last ` -> ` counts, as with Portage. An old form had a stat tuple for the time (bug 351814), its eighth number.
   sym: [
-    /^\/(.+) -> (.+) (?:(\d+)|\((?:\d+L?, ){7}(\d+)L?, \d+\))$/,
+    /^\/(.+) -> (.+) (?:(-?\d+)|\((?:\d+L?, ){7}(\d+)L?, \d+\))$/,
     ([name = '', target = '', seconds, oldSeconds = '']) => ({
       ...unknownEntry(name, 'symlink', withTime),
       target,

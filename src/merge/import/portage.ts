@@ -14,7 +14,7 @@ export const portage: ForeignDatabase = {
       cancel.check()
       const file = `${database}/${name}/CONTENTS`
       const corrupt = (line: number, reason: string) => files.corrupt(file, line, reason)
-      return { name, entries: parseContents(files.text(file) ?? '', corrupt) }
+      return { name, entries: parseContents(files.wholeText(file), corrupt) }
     })
   },
 }

@@ -206,6 +206,7 @@ describe('importPackages() of dpkg', function () {
     ['a package without a status', 'status', 'Package: x\n\n', /status:1: .*without a name or a status/],
     ['a diversion of two lines', 'diversions', '/a\n/b\n', /diversions:1: a diversion is three lines/],
     ['a list with a name that is no path', 'info/plain.list', '/.\n/usr\nusr/bin\n', /plain\.list:3: .*not a path/],
+    ['a list that is cut off', 'info/plain.list', '/.\n/usr\n/usr/b', /plain\.list:3: .*cut off/],
     ['sums that are none', 'info/plain.md5sums', 'xyz  usr/bin/tool\n', /plain\.md5sums:1: .*md5/],
     [
       'a package name that leads elsewhere',

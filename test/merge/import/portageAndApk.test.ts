@@ -84,6 +84,15 @@ describe('importPackages() of Portage', () => {
       assert.equal(Buffer.from(written).toString(), contents)
     }))
 
+  it('knows times before 1970, which Portage writes although it does not read them', () =>
+    withTree({ 'var/db/pkg/a/b-1/CONTENTS': `obj /old ${md5('old')} -3\nsym /older -> x -4\n` }, async (root) => {
+      writeTree(root, 'f /old "old" mtime=-3\nl /older -> x mtime=-4')
+      await importPackages({ root, manager: 'portage', durability: 'none' })
+      assert.deepEqual(await findings(root), [])
+      fs.lutimesSync(join(root, 'older'), 4, 4)
+      assert.deepEqual(await findings(root), ['mtime /older'])
+    }))
+
   for (const line of ['obj /usr/bin/tool 1500000000', 'dir usr', 'xyz /a', 'sym /a -> b', 'obj /a b -3', '']) {
     it(`refuses '${line}' as a line, and says where`, () =>
       withTree({ 'var/db/pkg/a/b-1/CONTENTS': `dir /usr\n${line}\n` }, async (root) => {
@@ -172,4 +181,12 @@ describe('importPackages() of apk', () => {
         )
       }))
   }
+
+  it('refuses a database that is cut off', () =>
+    withTree({ 'lib/apk/db/installed': 'P:x\nF:usr\nR:bi' }, async (root) => {
+      await assert.rejects(
+        importPackages({ root, manager: 'apk' }),
+        (error) => error instanceof CorruptDatabaseError && error.line === 3 && /cut off/.test(error.message),
+      )
+    }))
 })
