@@ -123,6 +123,15 @@ describe('other careless commands', function () {
       }
     }))
 
+  it('import reads a pipe, and no device without an end', () =>
+    withPackage(({ directory }) => {
+      const words = 'import /dev/stdin --package imported --root root'
+      const { stdout } = expectExit(inDirectory(directory, `${words} <<'END'\ndir /etc\nEND`), 0)
+      assert.match(stdout, /1 added/)
+      const { stderr } = expectExit(inDirectory(directory, 'import /dev/zero --package zero --root root'), 2)
+      assert.match(stderr, /'\/dev\/zero' is too long/)
+    }))
+
   it('unmerge looks at a pattern and at a file before it removes anything', () =>
     withPackage(({ directory, root }) => {
       const before = snapshot(root, but)

@@ -1,5 +1,7 @@
-// Where an archive comes from: a file, or a pipe, whose bytes are waited for without being stuck in a call.
+// Where an archive, or a list that goes with it, comes from: a file, or a pipe, whose bytes are waited for without being
+// stuck in a call.
 
+import { constants } from 'node:buffer'
 import { handOver } from '../../movefile/index.ts'
 import {
   AT_FDCWD,
@@ -9,6 +11,7 @@ import {
   isSyscallError,
   type Kernel,
   type Name,
+  O_NONBLOCK,
   O_RDONLY,
   POLLIN,
 } from '../../sys/index.ts'
@@ -39,7 +42,32 @@ export interface ArchiveFile {
  */
 export function openArchiveFile(kernel: Kernel, cancel: CancelFlag, path: Name): ArchiveFile {
   if (path === standardInput) return new StreamedArchive(kernel, cancel, 0, false)
-  return handOver(kernel, openExisting(kernel, path, 'image'), (fd) => {
+  return openGiven(kernel, cancel, path, 'image')
+}
+
+/**
+ * Reads what a caller named, a file or a pipe, to its end.
+ *
+ * @param what  it is, for messages
+ * @throws {InvalidArgumentError} when there is none, or it is longer than a text can be
+ */
+export function readGiven(kernel: Kernel, cancel: CancelFlag, path: Name, what: string): Buffer {
+  const file = openGiven(kernel, cancel, path, what)
+  try {
+    const chunks: Buffer[] = []
+    for (const chunk of file.chunks) {
+      if (file.bytesRead > constants.MAX_STRING_LENGTH)
+        throw new InvalidArgumentError(`the ${what} '${displayName(path)}' is too long`)
+      chunks.push(Buffer.from(chunk))
+    }
+    return Buffer.concat(chunks)
+  } finally {
+    file.close()
+  }
+}
+
+function openGiven(kernel: Kernel, cancel: CancelFlag, path: Name, what: string): ArchiveFile {
+  return handOver(kernel, openExisting(kernel, path, what), (fd) => {
     const { type, size } = kernel.fstat(fd)
     return type === 'file' ? new StoredArchive(kernel, cancel, fd, size) : new StreamedArchive(kernel, cancel, fd, true)
   })
@@ -135,10 +163,10 @@ function readSome(kernel: Kernel, fd: Fd, chunk: Buffer): number | undefined {
   }
 }
 
-/** Opens a file that the caller named. @throws {InvalidArgumentError} when there is none */
-export function openExisting(kernel: Kernel, path: Name, what: string): Fd {
+/** A fifo without a writer would hold up the call for ever: so it is waited for by poll. */
+function openExisting(kernel: Kernel, path: Name, what: string): Fd {
   try {
-    return kernel.openat(AT_FDCWD, path, O_RDONLY)
+    return kernel.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK)
   } catch (error) {
     if (!isSyscallError(error, 'ENOENT')) throw error
     throw new InvalidArgumentError(`the ${what} '${displayName(path)}' does not exist`, { cause: error })

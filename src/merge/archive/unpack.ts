@@ -1,6 +1,6 @@
 // Unpacking: an archive's members become objects of a hidden tree, which is then the image.
 
-import { type MetadataPolicy, withDescriptor } from '../../movefile/index.ts'
+import type { MetadataPolicy } from '../../movefile/index.ts'
 import {
   type CancelFlag,
   displayName,
@@ -16,8 +16,7 @@ import { InvalidArgumentError, NoSpaceError } from '../errors.ts'
 import { ociFormat, openOciImage } from '../formats/ociImage.ts'
 import type { LostOf } from '../lostMetadata.ts'
 import type { SpareThreads } from '../stageThreads.ts'
-import { readWhole } from '../state.ts'
-import { openArchiveFile, openExisting } from './archiveFile.ts'
+import { openArchiveFile, readGiven } from './archiveFile.ts'
 import { ByteSource } from './byteSource.ts'
 import type { PackageFacts, Reading } from './format.ts'
 import { type OpenedArchive, openArchive } from './formats.ts'
@@ -114,8 +113,8 @@ export function unpackArchive(unpacking: Unpacking, archive: Name): UnpackedArch
 }
 
 function fill(unpacking: Unpacking, path: Name, tree: UnpackedTree) {
-  const { kernel, options } = unpacking
-  const manifest = options.manifest === undefined ? undefined : readManifest(kernel, path, toName(options.manifest))
+  const { options } = unpacking
+  const manifest = options.manifest === undefined ? undefined : readManifest(unpacking, path, toName(options.manifest))
   return withArchive(unpacking, path, (archive, { allowance, threads }) => {
     const unpacker = new Unpacker({
       ...unpacking,
@@ -197,7 +196,6 @@ function withOciImage<T>(reading: Reading, path: Name, use: (archive: OpenedArch
 }
 
 /** @throws {InvalidArgumentError} when there is no such file, or a line of it is no digest */
-function readManifest(kernel: Kernel, image: Name, path: Name): Manifest {
-  const fd = openExisting(kernel, path, 'list of digests')
-  return withDescriptor(kernel, fd, () => new Manifest(image, parseDigestList(readWhole(kernel, fd))))
+function readManifest({ kernel, cancel }: Pick<Reading, 'kernel' | 'cancel'>, image: Name, path: Name): Manifest {
+  return new Manifest(image, parseDigestList(readGiven(kernel, cancel, path, 'list of digests')))
 }

@@ -69,7 +69,7 @@ function managerIn(options: ImportOptions): Manager | undefined {
 async function readRecords(engine: EngineContext, options: ImportOptions): Promise<PackageRecord[]> {
   const root = new Root(engine.kernel, toName(options.root))
   try {
-    if ('file' in options) return [readPackageFile(root, options)]
+    if ('file' in options) return [readPackageFile(root, engine.cancel, options)]
     return await readDatabase(engine, root, options.manager)
   } finally {
     root.close()

@@ -60,6 +60,7 @@ class ManifestReader {
     const isFull = given.includes('/')
     const components = [...(isFull ? [] : this.#directory), ...given.split('/')].filter((c) => c !== '.' && c !== '')
     if (components.includes('..')) throw corrupt('the name leads upwards')
+    if (given.includes('\0')) throw corrupt('there is a NUL in the name')
     if (!isFull && type === 'directory') this.#directory.push(given)
     if (components.length === 0) return
     const facts = factsOf(type, keywords, this.#context.accounts, corrupt)

@@ -52,6 +52,31 @@ describe('unpacking that is interrupted', function () {
       }))
   }
 
+  it('by SIGTERM while a fifo has no writer, nor a list of digests one', () =>
+    withDirectory(async (directory) => {
+      const [root, image, fifo] = ['root', 'image.tar', 'fifo'].map((name) => join(directory, name)) as [
+        string,
+        string,
+        string,
+      ]
+      fs.mkdirSync(root)
+      fs.writeFileSync(image, bytes)
+      execFileSync('mkfifo', [fifo])
+      for (const words of [[fifo], [image, '--manifest', fifo]]) {
+        const line = ['merge', ...words, '--package', 'p', '--root', root]
+        const child = spawn(process.execPath, [cli, ...line], { stdio: 'ignore' })
+        const ended = new Promise((resolve) => child.on('close', resolve))
+        await until(() => hiddenTrees(root).length > 0)
+        child.kill('SIGTERM')
+        assert.equal(
+          await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 20_000, 'it hangs').unref())]),
+          143,
+        )
+        child.kill('SIGKILL')
+        assert.deepEqual([fs.readdirSync(root), hiddenTrees(root)], [['var'], []])
+      }
+    }))
+
   it('by a file system that is full: says so, and leaves nothing', async function () {
     if (process.getuid?.() !== 0) {
       process.stderr.write('skipped: mounting needs root\n')

@@ -147,6 +147,8 @@ describe('importPackages() of a file', () => {
 
   const damages: readonly [what: string, text: string, line: number, reason: RegExp][] = [
     ['no listing at all', 'hello\n', 1, /not an entry of CONTENTS/],
+    ['an archive', 'dir /usr\n./usr\0\0\0', 2, /there is a NUL/],
+    ['a name with a NUL', '#mtree\n./a\\000b type=file\n', 2, /a NUL/],
     ['a name that leads upwards', '#mtree\n./../x type=file\n', 2, /leads upwards/],
     ['an unknown type', '#mtree\n./x type=hole\n', 2, /unknown type 'hole'/],
     ['a mode that is none', '#mtree\n./x type=file mode=9\n', 2, /no valid mode/],
