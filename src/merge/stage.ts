@@ -18,7 +18,7 @@ import { StagedRecords } from './stagedRecords.ts'
 import { StagedSteps } from './stagedSteps.ts'
 import { type SpareThreads, StageThreads, type TaskResult } from './stageThreads.ts'
 import type { StagingArea } from './stagingArea.ts'
-import { findTakeable, type Verdict } from './takeable.ts'
+import { findTakeable, sharedDirectories, type Verdict } from './takeable.ts'
 import { TakeOut, type ToTake } from './takeOut.ts'
 import { type ApartDigest, Making, ToMake } from './toMake.ts'
 import type { StagedStep } from './transaction.ts'
@@ -92,10 +92,11 @@ interface TakenEntry extends ToTake {
 const makesObject: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAside'])
 
 /** For each package of a plan, how each of its entries is staged. */
-function findVerdicts(input: StagingInput, { packages }: Plan): readonly (readonly Verdict[])[] {
+function findVerdicts(input: StagingInput, plan: Plan): readonly (readonly Verdict[])[] {
+  const shared = sharedDirectories(plan)
   let first = 0
-  return packages.map((from, image) => {
-    const verdicts = findTakeable(input, from, { image, first })
+  return plan.packages.map((from, image) => {
+    const verdicts = findTakeable({ ...input, shared }, from, { image, first })
     first += from.entries.length
     return verdicts
   })

@@ -13,7 +13,7 @@ import {
   STATX_ATTR_MOUNT_ROOT,
   type Stat,
 } from '../sys/index.ts'
-import type { Fate, PlannedEntry, PlannedPackage } from './plan.ts'
+import type { Fate, Plan, PlannedEntry, PlannedPackage } from './plan.ts'
 import type { Root } from './root.ts'
 import type { StagedRecords } from './stagedRecords.ts'
 import type { StageTask } from './stageTask.ts'
@@ -29,6 +29,25 @@ export interface TakeableInput {
   readonly digests: boolean
   readonly threads: StageThreads
   readonly records: StagedRecords
+  /** New live directories that get something from elsewhere too (see sharedDirectories). */
+  readonly shared: ReadonlySet<Name>
+}
+
+/** The new live directories of a plan that get something from another image, or from another directory of theirs, too. */
+export function sharedDirectories({ packages }: Pick<Plan, 'packages'>): ReadonlySet<Name> {
+  const made = new Map<Name, PlannedEntry>()
+  const shared = new Set<Name>()
+  for (const { entries } of packages) {
+    for (const planned of entries) {
+      const { entry, fate, from, isInNewDirectory, liveName } = planned
+      if (fate === 'newDirectory') made.set(liveName, planned)
+      if (!isInNewDirectory) continue
+      const directory = parentName(liveName)
+      const maker = made.get(directory)
+      if (maker?.from !== from || maker.entry.name !== parentName(entry.name)) shared.add(directory)
+    }
+  }
+  return shared
 }
 
 /** Actions that put an object of the image into the root. */
@@ -61,10 +80,8 @@ class TakeableFinder {
   readonly #numbers: { readonly image: number; readonly first: number }
   /** How many entries lie in each directory of the image. */
   readonly #members = new Map<Name, number>()
-  /** The names in the image of new directories, by live name. */
-  readonly #newDirectories = new Map<Name, Name>()
-  /** New live directories that get something from elsewhere too. */
-  readonly #shared = new Set<Name>()
+  /** By live names. */
+  readonly #newDirectories = new Set<Name>()
   /** By inode: how many names are entries that may be taken. */
   readonly #links = new Map<string, number>()
   /** The inheritable flags of live directories. */
@@ -87,12 +104,10 @@ class TakeableFinder {
   }
 
   #count(): void {
-    for (const { entry, liveName, fate, isInNewDirectory } of this.#entries) {
+    for (const { entry, liveName, fate } of this.#entries) {
       const parent = parentName(entry.name)
       this.#members.set(parent, (this.#members.get(parent) ?? 0) + 1)
-      if (fate === 'newDirectory') this.#newDirectories.set(liveName, entry.name)
-      if (isInNewDirectory && this.#newDirectories.get(parentName(liveName)) !== parent)
-        this.#shared.add(parentName(liveName))
+      if (fate === 'newDirectory') this.#newDirectories.add(liveName)
     }
   }
 
@@ -205,7 +220,7 @@ class TakeableFinder {
 
   #isWhole({ entry, from, liveName }: PlannedEntry, going: ReadonlyMap<Name, number>): boolean {
     const members = this.#members.get(entry.name) ?? 0
-    if ((going.get(entry.name) ?? 0) !== members || this.#shared.has(liveName)) return false
+    if ((going.get(entry.name) ?? 0) !== members || this.#input.shared.has(liveName)) return false
     return from.image.countIn(entry.name) === members // nothing was left out
   }
 

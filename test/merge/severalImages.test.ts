@@ -182,6 +182,35 @@ describe('merge() of several images', () => {
       },
     ))
 
+  for (const kind of ['trees that are taken', 'archives'] as const) {
+    it(`makes a directory that none had before, of ${kind}`, () =>
+      withImages(
+        {
+          a: `f /opt/new/deep/a "a"\nd /opt/new ${at}`,
+          b: `f /opt/new/deep/b "b"\nf /opt/new/b "b"\nd /opt/new ${at}`,
+        },
+        async ({ root, image }) => {
+          const given = (name: string) => {
+            if (kind !== 'archives') return image(name)
+            execFileSync('tar', ['-cf', `${image(name)}.tar`, '-C', image(name), '.'])
+            return `${image(name)}.tar`
+          }
+          const images = ['a', 'b'].map((name) => ({ image: given(name), package: name }))
+          await merge({ root, images, mode: kind === 'archives' ? 'copy' : 'move' })
+          assert.deepEqual(namesIn(root), [
+            'opt',
+            'opt/new',
+            'opt/new/b',
+            'opt/new/deep',
+            'opt/new/deep/a',
+            'opt/new/deep/b',
+          ])
+          assert.deepEqual(await verify({ root }), [])
+          if (kind !== 'archives') for (const name of ['a', 'b']) assert.deepEqual(fs.readdirSync(image(name)), [])
+        },
+      ))
+  }
+
   it('moves a name from one package to another when both are merged', () =>
     withImages(
       { a1: 'f /moves "1"\nf /stays "1"', b1: 'f /b "1"', a2: 'f /stays "2"', b2: 'f /moves "2"\nf /b "2"' },
