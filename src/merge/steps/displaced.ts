@@ -138,6 +138,7 @@ function keepDisplaced(
     if (backups !== undefined) return renameToFree(kernel, place, { directory: backups.fd, name: `${id}/${kept}` })
   } catch (error) {
     if (!isSyscallError(error)) throw error
+    if (error.code !== 'EXDEV') context.note(`what '${displayName(step.name)}' was is kept beside it: ${error.message}`)
   }
   renameToFree(kernel, place, { directory: beside.fd, name: kept })
 }
