@@ -132,7 +132,7 @@ export class TreeImage {
 
   /** All entries, in byte order of their names: a directory before what is in it. */
   *entries(): Generator<TreeEntry> {
-    const all = this.#isHidden === undefined ? this.#below('') : withoutGone(this.#below(''), this.#isHidden)
+    const all = this.#isHidden === undefined ? this.#all() : withoutGone(this.#all(), this.#isHidden)
     yield* this.#mask === undefined ? all : withoutMasked(all, this.#mask, (name) => void this.#leftOut.add(name))
   }
 
@@ -159,17 +159,28 @@ export class TreeImage {
     this.#tree.close()
   }
 
-  *#below(directory: Name): Generator<TreeEntry> {
-    const { kernel } = this.#tree
-    const names = kernel.readDirectory(this.#tree.directory(directory).fd).map((entry) => entry.name)
-    this.#counts.set(directory, names.length)
-    for (const component of names.sort()) {
-      const name = joinName(directory, component)
+  /** With a list of the directories that it is in: a generator for each would pass every entry on as often as it is deep. */
+  *#all(): Generator<TreeEntry> {
+    const open = [this.#namesIn('')]
+    for (let inside = open.at(-1); inside !== undefined; inside = open.at(-1)) {
+      const component = inside.names.pop()
+      if (component === undefined) {
+        open.pop()
+        continue
+      }
+      const name = joinName(inside.directory, component)
       if (this.#selected?.has(name) === false) continue
       const entry = this.#entry(name)
       yield entry
-      if (entry.type === 'directory') yield* this.#below(entry.name)
+      if (entry.type === 'directory') open.push(this.#namesIn(name))
     }
+  }
+
+  /** The names in a directory, the first one last. */
+  #namesIn(directory: Name): { readonly directory: Name; readonly names: Name[] } {
+    const names = this.#tree.kernel.readDirectory(this.directory(directory)).map((entry) => entry.name)
+    this.#counts.set(directory, names.length)
+    return { directory, names: names.sort().reverse() }
   }
 
   #entry(name: Name): TreeEntry {
