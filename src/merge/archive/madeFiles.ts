@@ -97,6 +97,11 @@ export class MadeFiles {
     this.#pieceOf(place).set(place % filesAtOnce, file)
   }
 
+  /** Whether a name is that of a file, there or on its way. */
+  has(name: Name): boolean {
+    return this.#places.has(name)
+  }
+
   /** Whether the file of a name may not be there yet. */
   isPending(name: Name): boolean {
     const place = this.#places.get(name)

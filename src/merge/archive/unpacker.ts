@@ -119,8 +119,10 @@ export class Unpacker {
 
   /** A name that comes twice means its last member: also when the earlier one is not made yet. */
   #forgetEarlier(name: Name): void {
-    this.#settleFor(name)
-    this.files.delete(name)
+    if (this.files.has(name)) {
+      this.#settleFor(name)
+      this.files.delete(name)
+    }
     if (this.#symlinks.size > 0) this.#symlinks.delete(name)
     if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
   }
