@@ -167,11 +167,14 @@ export class Takings {
   }
 }
 
-/** Whether what has a staging name came out of the image: a copy is another inode, and what was copied still has its name. */
+/**
+ * Whether what has a staging name came out of the image: a copy is another inode, and what was copied still has its name. Where
+ * the image has nothing under that name the number is not asked: overlayfs may give another one to what it renames.
+ */
 function isTaken(kernel: Kernel, staged: Place, place: Place, ino: string | undefined): boolean {
   const inoAt = ({ directory, name }: Place) => kernel.findat(directory, name)?.ino.toString()
-  if (ino === undefined) return inoAt(staged) !== undefined && inoAt(place) === undefined
-  return inoAt(staged) === ino && inoAt(place) !== ino
+  const [taken, present] = [inoAt(staged), inoAt(place)]
+  return taken !== undefined && (present === undefined || (taken === ino && present !== ino))
 }
 
 /** @returns false where somebody has the name */
@@ -180,6 +183,7 @@ function tryRename(kernel: Kernel, from: Place, to: Place): boolean {
     kernel.renameat(from.directory, from.name, to.directory, to.name, RENAME_NOREPLACE)
     return true
   } catch (error) {
+    if (isSyscallError(error, 'EXDEV')) return true // a copy, whose original somebody has removed
     if (!isSyscallError(error, 'EEXIST')) throw error
     return false
   }

@@ -37,7 +37,7 @@ const kernels: Readonly<Record<string, (kernel: Kernel) => Kernel>> = {
 }
 
 describe('a merge by a kernel that', function () {
-  this.timeout(600_000)
+  this.timeout(3_600_000)
   for (const [title, decline] of Object.entries(kernels)) {
     it(`${title} ends as by any other, and says how`, () =>
       withScenario(upgrade, async (prepared) => {

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { merge, RecoveryPendingError, readRecord, verify } from '../../src/merge/index.ts'
 import type { MergeReport } from '../../src/merge/options.ts'
-import { type Kernel, linuxKernel } from '../../src/sys/index.ts'
+import { type Kernel, linuxKernel, type Stat } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { itOnEach, itOnEachPair } from '../support/filesystems.ts'
 import { crashAt, declining, recording, wrapKernel } from '../support/kernelDoubles.ts'
@@ -61,7 +61,8 @@ const move = (bench: Bench, more: object = {}): Promise<MergeReport> =>
 const moveHere = (kernel: Kernel, { root, image }: Bench, more: object = {}): Promise<MergeReport> =>
   mergeImages(contextOf(kernel), { root, image, package: 'a', mode: 'move', durability: 'none', ...more })
 
-const recoverHere = ({ root }: Bench, undo = false) => recoverRootNow(contextOf(linuxKernel()), { root, undo })
+const recoverHere = ({ root }: Bench, undo = false, kernel = linuxKernel()) =>
+  recoverRootNow(contextOf(kernel), { root, undo })
 
 /** The inode of each file in a tree, by name. */
 function inodes(top: string): Map<string, bigint> {
@@ -269,6 +270,19 @@ describe('merge() in move mode', () => {
         recoverHere(bench, true)
         assert.deepEqual(differencesBetween(snapshot(bench.image), before), [])
         assert.deepEqual(fs.readdirSync(bench.root), ['var'])
+      }))
+
+    it('gives back what its file system has given another inode number', () =>
+      withBench(async (bench) => {
+        const before = snapshot(bench.image)
+        await dead(bench, 'commit')
+        const renumbering: Kernel = wrapKernel(linuxKernel(), (call, args, proceed) => {
+          const stat = proceed(...args) as Stat | undefined
+          if (call !== 'findat' || stat?.type !== 'file') return stat
+          return new Proxy(stat, { get: (_, key: keyof Stat) => (key === 'ino' ? stat.ino + 1n : stat[key]) })
+        })
+        recoverHere(bench, false, renumbering)
+        assert.deepEqual(differencesBetween(snapshot(bench.image), before), [])
       }))
 
     it('keeps what was taken beside an object that somebody gave its name to', () =>

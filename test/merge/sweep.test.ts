@@ -57,7 +57,7 @@ describe('a merge that dies', function () {
 const codes: readonly ErrnoName[] = ['EIO', 'ENOSPC', 'EACCES']
 
 describe('a merge whose call fails', function () {
-  this.timeout(600_000)
+  this.timeout(3_600_000)
   for (const scenario of scenarios) {
     it(`leaves the root as it was, or is recovered, for every system call of ${scenario.title}`, () =>
       withScenario(scenario, async (prepared) => {
@@ -96,7 +96,7 @@ describe('a merge whose call fails', function () {
 })
 
 describe('a merge that is cancelled', function () {
-  this.timeout(600_000)
+  this.timeout(3_600_000)
   for (const scenario of scenarios) {
     it(`at any system call of ${scenario.title} is undone, or is done all the same`, () =>
       withScenario(scenario, async (prepared) => {
@@ -119,7 +119,7 @@ describe('a merge that is cancelled', function () {
 })
 
 describe('the sweep itself', function () {
-  this.timeout(600_000)
+  this.timeout(3_600_000)
   const upgrade = scenarioOf('an upgrade with removals and changes of type')
 
   /** How many points of dying leave a root that is neither before nor after, with a kernel that lies. */
