@@ -66,8 +66,8 @@ export class Unpacker {
   readonly #directories = new Map<Name, Member>()
   /** Made when everything else is, so that no member is ever written through one that the archive brought. */
   readonly #symlinks = new Map<Name, Member>()
-  /** Hard links to symlinks: name, and the symlink's name. */
-  readonly #symlinkLinks = new Map<Name, Name>()
+  /** Those of them that have got hard links: then they stand under several names. */
+  readonly #linkedSymlinks = new Set<Member>()
   /** The directory that was asked for last. */
   #lastParent: Name | undefined
 
@@ -124,7 +124,6 @@ export class Unpacker {
       this.files.delete(name)
     }
     if (this.#symlinks.size > 0) this.#symlinks.delete(name)
-    if (this.#symlinkLinks.size > 0) this.#symlinkLinks.delete(name)
   }
 
   #directory(name: Name, member: Member): void {
@@ -173,9 +172,11 @@ export class Unpacker {
     const refuse = (reason: string) =>
       new UnsafeEntryError(member.path, `is a link to '${displayName(first)}', ${reason}`)
     if (first === name) throw refuse('which is itself')
-    if (this.#symlinks.has(first) || this.#symlinkLinks.has(first)) {
-      this.#symlinkLinks.set(name, this.#symlinkLinks.get(first) ?? first)
-      if (this.withXattrs.has(first)) this.withXattrs.add(name)
+    const symlink = this.#symlinks.get(first)
+    if (symlink !== undefined) {
+      this.#symlinks.set(name, symlink)
+      this.#linkedSymlinks.add(symlink)
+      if (symlink.xattrs.length > 0) this.withXattrs.add(name)
       return
     }
     this.#settleFor(first)
@@ -197,12 +198,21 @@ export class Unpacker {
   /** Symlinks, and then the metadata of directories, the innermost first: making a child moves its parent's time. */
   finish(): void {
     const lostByMakers = this.#makers?.finish() ?? []
-    for (const [name, member] of this.#symlinks) this.#node(name, member, 'symlink')
-    for (const [name, first] of this.#symlinkLinks) this.#linkTo(first, name)
+    this.#makeSymlinks()
     for (const [name, member] of [...this.#directories].reverse()) {
       this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
     this.lost.push(...this.#maker.metadata.lost, ...lostByMakers)
+  }
+
+  #makeSymlinks(): void {
+    const firstNames = new Map<Member, Name>()
+    for (const [name, member] of this.#symlinks) {
+      const first = firstNames.get(member)
+      if (first !== undefined) this.#linkTo(first, name)
+      else this.#node(name, member, 'symlink')
+      if (this.#linkedSymlinks.has(member)) firstNames.set(member, first ?? name)
+    }
   }
 
   /** Ends what threads do after an error: nothing is made any more when this returns. */
@@ -213,10 +223,9 @@ export class Unpacker {
   /** The open directory of a name; missing ones are made. */
   #parent(name: Name): Fd {
     const parent = parentName(name)
-    for (const symlinks of [this.#symlinks, this.#symlinkLinks]) {
-      if (symlinks.size === 0) continue
+    if (this.#symlinks.size > 0) {
       for (let above = parent; above !== ''; above = parentName(above))
-        if (symlinks.has(above))
+        if (this.#symlinks.has(above))
           throw new UnsafeEntryError(name, `is inside '${displayName(above)}', a symlink of the same archive`)
     }
     this.#settleAbove(parent)

@@ -59,6 +59,29 @@ async function expectRefused(bytes: Buffer, error: new (...args: never[]) => Err
 }
 
 describe('merge() of an archive', () => {
+  it('keeps a symlink under its other names when a later member takes its first one', async () => {
+    const link = (name: string, linkname: string): Member => ({ name, type: 'link', linkname })
+    const members: Member[] = [
+      { name: 'a', type: 'symlink', linkname: 'nowhere' },
+      link('b', 'a'),
+      link('c', 'b'),
+      { name: 'a', body: 'file' },
+    ]
+    await withArchive(await archiveOf(members), async ({ root, image }) => {
+      await merge({ root, image, package: 'p' })
+      assert.equal(fs.readFileSync(join(root, 'a'), 'utf8'), 'file')
+      const stats = ['b', 'c'].map((name) => fs.lstatSync(join(root, name)))
+      assert.equal(fs.readlinkSync(join(root, 'b')), 'nowhere')
+      assert.deepEqual(
+        stats.map(({ ino, nlink }) => [ino, nlink]),
+        [
+          [stats[0]?.ino, 2],
+          [stats[0]?.ino, 2],
+        ],
+      )
+    })
+  })
+
   it('makes what tar makes of it, plain or gzip', function () {
     if (spawnSync('tar', ['--version']).status !== 0) {
       process.stderr.write('skipped: there is no tar to compare with\n')
