@@ -70,7 +70,7 @@ function readHeaders(kernel: Kernel, { archive, root, numbers, names, control }:
   const header = Buffer.alloc(block)
   let known = 0
   for (let offset = 0; kernel.pread(from, header, offset) === block && header[0] !== 0; ) {
-    const { name } = decoder.decode(header)
+    const { name = '' } = decoder.decode(header) ?? {}
     const octal = (start: number, end: number) => Number.parseInt(header.toString('latin1', start, end), 8)
     const size = octal(124, 135)
     if (String.fromCharCode(header[156] as number) === '5') fs.mkdirSync(join(root, name), { recursive: true })

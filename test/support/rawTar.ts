@@ -19,6 +19,8 @@ export interface RawHeader {
   readonly over?: Readonly<Record<number, Uint8Array>>
   /** Added to the right checksum. */
   readonly checksumError?: number
+  /** Whether the checksum is of signed bytes, as old systems have it. */
+  readonly isSigned?: boolean
   readonly payload?: string | Buffer
 }
 
@@ -49,7 +51,8 @@ function rawHeader(header: RawHeader, length: number): Buffer {
   block.write(prefix, 345, 155, 'latin1')
   for (const [offset, bytes] of Object.entries(header.over ?? {})) block.set(bytes, Number(offset))
   block.fill(' ', 148, 156)
-  const sum = block.reduce((total, byte) => total + byte, 0) + (header.checksumError ?? 0)
+  const bytes = header.isSigned ? new Int8Array(block) : block
+  const sum = [...bytes].reduce((total, byte) => total + byte, 0) + (header.checksumError ?? 0)
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
   return block
 }

@@ -2,14 +2,14 @@
 
 import type { ByteSource } from './byteSource.ts'
 import type { Archive, Format, Head, Reading } from './format.ts'
-import { isHeader } from './tarHeader.ts'
+import { sumOfHeader } from './tarHeader.ts'
 import { readTar } from './tarReader.ts'
 
 /** Any tar archive. */
 export const tarFormat: Format = {
   name: 'tar',
   reads: 'plain',
-  recognises: ({ plain }: Head) => isHeader(plain.subarray(0, 512)) || isEmpty(plain),
+  recognises: ({ plain }: Head) => sumOfHeader(plain.subarray(0, 512)) !== 0 || isEmpty(plain),
   open: (source: ByteSource, reading: Reading): Archive => ({
     facts: {},
     members: () => readTar(source, { ...reading, headerBytes: reading.limits.headerBytes }),

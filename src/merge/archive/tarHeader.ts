@@ -29,26 +29,43 @@ export class HeaderDecoder {
     })
   }
 
-  /** The header in a block, whose type says of what. @throws {Error} when the checksum is wrong */
-  decode(block: Buffer): TarHeader {
+  /**
+   * The header in a block, whose type says of what; undefined when it is none by its checksum.
+   *
+   * @param sum  of its unsigned bytes; what its checksum says by default
+   */
+  decode(block: Buffer, sum: number = checksumOf(block)): TarHeader | undefined {
+    if (!(sum > leastSum)) return undefined
     this.#decoded = undefined
-    this.#write(withoutNumbers(block, this.#block))
-    if (this.#decoded === undefined) throw new Error('there is no header in it')
-    return this.#decoded
+    block.copy(this.#block)
+    writeChecksum(this.#block, blankNumbers(this.#block, sum))
+    return this.#write(this.#block) ? this.#decoded : undefined
   }
 
-  /** Takes the block and the padded payload of a long name (types K and L). */
-  takeLongName(block: Buffer, payload: Buffer): void {
-    this.#write(Buffer.concat([block, payload]))
+  /** Takes the block, whose unsigned bytes have this sum, and the payload of a long name (types K and L). */
+  takeLongName(block: Buffer, sum: number, payload: Buffer): void {
+    const bytes = Buffer.concat([block, payload, Buffer.alloc(-payload.length & 511)])
+    const rest = blankNumbers(bytes, sum)
+    const size = Buffer.from(payload.length.toString(8))
+    size.copy(bytes, sizeStart)
+    writeChecksum(
+      bytes,
+      size.reduce((total, digit) => total + digit - space, rest),
+    )
+    if (!this.#write(bytes)) throw new Error('a long name that tar-stream does not understand')
   }
 
-  /** By the method that a stream implements, which answers at once; write() would put a queue and a promise between. */
-  #write(bytes: Buffer): void {
-    let failure: Error | null | undefined
+  /**
+   * By the method that a stream implements, which answers at once; write() would put a queue and a promise between.
+   *
+   * @returns whether it was understood
+   */
+  #write(bytes: Buffer): boolean {
+    let isUnderstood = false
     this.#tar._write(bytes, (error) => {
-      failure = error
+      isUnderstood = !error
     })
-    if (failure) throw failure
+    return isUnderstood
   }
 }
 
@@ -62,19 +79,23 @@ const numberFields = [
   [329, 345],
 ] as const
 
-/** The block with blanks for its numbers, and a checksum that has moved by as much: a wrong one stays as wrong as it was. */
-function withoutNumbers(block: Buffer, copy: Buffer): Buffer {
-  const sum = readNumber(block, sumStart, sumEnd - sumStart)
-  if (!(sum > leastSum)) throw new Error('there is no header in it')
-  block.copy(copy)
+/** Puts blanks for the numbers of a block. @returns its sum, when it was `sum` */
+function blankNumbers(block: Buffer, sum: number): number {
   let moved = sum
   for (const [start, end] of numberFields)
     for (let index = start; index < end; index++) {
       moved += space - (block[index] as number)
-      copy[index] = space
+      block[index] = space
     }
-  copy.write(`${moved.toString(8).padStart(6, '0')}\0 `, sumStart, sumEnd - sumStart, 'latin1')
-  return copy
+  return moved
+}
+
+function checksumOf(block: Buffer): number {
+  return readNumber(block, sumStart, sumEnd - sumStart)
+}
+
+function writeChecksum(block: Buffer, sum: number): void {
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, sumStart, sumEnd - sumStart, 'latin1')
 }
 
 const [space, zero, seven] = [0x20, 0x30, 0x37]
@@ -86,8 +107,9 @@ const [space, zero, seven] = [0x20, 0x30, 0x37]
  */
 export function readNumber(block: Buffer, start: number, length: number): number {
   if (((block[start] as number) & 0x80) !== 0) return readBase256(block.subarray(start, start + length))
-  let [at, value] = [start, 0]
   const end = start + length
+  // GNU's tar allows for a NUL that the field before has left here.
+  let [at, value] = [block[start] === 0 ? start + 1 : start, 0]
   while (at < end && isBlank(block[at] as number)) at++
   for (; at < end && block[at] !== space && block[at] !== 0; at++) {
     const byte = block[at] as number
@@ -126,10 +148,21 @@ export function sizeOf(block: Buffer): number {
   return size >= 0 ? size : Number.NaN
 }
 
-/** Whether a block is a header by its checksum. A block of zeros is none. */
-export function isHeader(block: Buffer): boolean {
-  if (block.length < 512) return false
-  let sum = leastSum
-  for (let index = 0; index < 512; index++) if (index < sumStart || index >= sumEnd) sum += block[index] as number
-  return sum > leastSum && sum === readNumber(block, sumStart, sumEnd - sumStart)
+/**
+ * The sum of a header's unsigned bytes, those of the checksum taken for spaces; 0 where the checksum says that a block is
+ * none, as of a block of zeros.
+ *
+ * The tars of old systems (BSD, SunOS) summed up signed bytes: POSIX has readers know both.
+ */
+export function sumOfHeader(block: Buffer): number {
+  if (block.length < 512) return 0
+  let [sum, high] = [leastSum, 0]
+  for (let index = 0; index < 512; index++) {
+    if (index >= sumStart && index < sumEnd) continue
+    const byte = block[index] as number
+    sum += byte
+    high += byte >> 7 // negative where bytes are signed
+  }
+  const written = checksumOf(block)
+  return sum > leastSum && (sum === written || sum - 256 * high === written) ? sum : 0
 }

@@ -12,7 +12,7 @@ import type { Member } from './member.ts'
 import { PaxFacts, type PaxRecords, parsePax } from './pax.ts'
 import { paxXattrs } from './paxAttributes.ts'
 import { isPossible, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
-import { HeaderDecoder, isHeader, numbersOf, sizeOf, type TarHeader } from './tarHeader.ts'
+import { HeaderDecoder, numbersOf, sizeOf, sumOfHeader, type TarHeader } from './tarHeader.ts'
 
 /** How a tar is read. */
 export interface TarReading {
@@ -87,7 +87,7 @@ class TarReader {
     const { endless, concatenated } = this.#reading
     if (source.peek(blockBytes).length < blockBytes && !endless) throw source.cutShort()
     for (let next = source.peek(blockBytes); next.length === blockBytes; next = source.peek(blockBytes)) {
-      if (isHeader(next)) {
+      if (sumOfHeader(next) !== 0) {
         if (concatenated || endless) return source.take(blockBytes)
         throw source.corrupt('another archive follows the end of the first', {})
       }
@@ -105,10 +105,10 @@ class TarReader {
     this.#headerBytes += size
     if (!(this.#headerBytes <= this.#reading.headerBytes))
       throw this.#source.corrupt(`a header of more than ${this.#reading.headerBytes} bytes`, { offset: start })
-    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset: start })
-    const payload = this.#source.take(size + paddingOf(size))
-    if (type === 'L' || type === 'K') this.#decoder.takeLongName(block, payload)
-    else if (type !== 'V') this.#takePax(type, payload.subarray(0, size), start)
+    const sum = this.#sumOf(block, start)
+    const payload = this.#source.take(size + paddingOf(size)).subarray(0, size)
+    if (type === 'L' || type === 'K') this.#decoder.takeLongName(block, sum, payload)
+    else if (type !== 'V') this.#takePax(type, payload, start)
     return true
   }
 
@@ -152,21 +152,21 @@ class TarReader {
 
   #decode(block: Buffer, offset: number): TarHeader {
     const type = String.fromCharCode(block[156] as number)
-    let cause: unknown
-    try {
-      // Another type is never asked of tar-stream, which says nothing at all of a type N.
-      if (types[type] !== undefined) return this.#decoder.decode(block)
-    } catch (error) {
-      cause = error
-    }
-    if (!isHeader(block)) throw this.#source.corrupt(wrongChecksum, { offset })
-    if (types[type] !== undefined) throw this.#source.corrupt('a header that nobody can read', { offset, cause })
+    // Another type is never asked of tar-stream, which says nothing at all of a type N.
+    const decode = (sum?: number) => (types[type] === undefined ? undefined : this.#decoder.decode(block, sum))
+    const header = decode() ?? decode(this.#sumOf(block, offset))
+    if (header !== undefined) return header
     const [entry = ''] = block.toString('latin1', 0, 100).split('\0', 1)
     throw this.#source.corrupt(`a member of type '${type}', which no file can be`, { offset, entry })
   }
-}
 
-const wrongChecksum = 'no header of a tar archive is here (its checksum is wrong)'
+  /** @throws {CorruptImageError} for a block that is no header */
+  #sumOf(block: Buffer, offset: number): number {
+    const sum = sumOfHeader(block)
+    if (sum === 0) throw this.#source.corrupt('no header of a tar archive is here (its checksum is wrong)', { offset })
+    return sum
+  }
+}
 
 /** One member by its header, and the pax records that override it. */
 class Description {
