@@ -1,8 +1,8 @@
 // A Readable, or anything else that gives chunks, as the source of a copy: fed through a pipe to the engine's thread,
 // so that windows, holes and cancelling are the same as for any other pipe.
 
-import { type Fd, linuxKernel, writeToPipe } from '../sys/index.ts'
-import { type CopyFileOptions, copyFile } from './engine.ts'
+import { type Fd, writeToPipe } from '../sys/index.ts'
+import { type CopyFileOptions, copyFile, kernelHere } from './engine.ts'
 import type { CopyReport } from './report.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function copyReadable(
   target: string | Buffer,
   options: CopyFileOptions = {},
 ): Promise<CopyReport> {
-  const kernel = linuxKernel()
+  const kernel = kernelHere()
   const [reading, writing] = kernel.pipe()
   const failure = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, failure.signal]) : failure.signal

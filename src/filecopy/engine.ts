@@ -157,7 +157,8 @@ function sourceOf(source: string | Buffer | Fd): Name | Fd {
 
 let kernel: Kernel | undefined
 
-function kernelHere(): Kernel {
+/** The kernel of the calling thread, one for all calls. */
+export function kernelHere(): Kernel {
   kernel ??= linuxKernel()
   return kernel
 }

@@ -363,6 +363,22 @@ describe('fchmodat2() where the kernel has no such call (before Linux 6.6)', () 
   })
 })
 
+describe('linuxKernel()', () => {
+  it('gives its memory back when nobody has it any more', async () => {
+    const afterMaking = async (count: number) => {
+      for (let number = 0; number < count; number++) {
+        linuxKernel().statat(AT_FDCWD, '/')
+        if (number % 100 === 99) await new Promise(setImmediate) // memory of buffers is freed between two tasks
+      }
+      global.gc?.()
+      return process.memoryUsage.rss()
+    }
+    const before = await afterMaking(1000)
+    const each = ((await afterMaking(1500)) - before) / 1500
+    assert.ok(each < 40_000, `${each} bytes stay of each`)
+  })
+})
+
 describe('a stat', () => {
   it('stays what it was while the kernel writes more of them, through several pieces of memory', () =>
     withDirectory((directory) => {
