@@ -1,14 +1,14 @@
 // What an archive would bring, as entries of a record: read to its end, nothing written anywhere.
 
 import type { EngineContext } from '../../sys/engineThread.ts'
-import { type Name, toName } from '../../sys/index.ts'
+import { type CancelFlag, type Name, toName } from '../../sys/index.ts'
 import type { RecordedEntry } from '../entry.ts'
 import { UnsafeEntryError } from '../errors.ts'
 import { recordBytes } from '../record.ts'
 import type { Allowance } from './limits.ts'
 import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
-import { readPayload } from './payload.ts'
+import { piecesOfHole, readPayload } from './payload.ts'
 import { PayloadDigest } from './payloadDigest.ts'
 import { type ArchiveOptions, strippedAway, withArchive } from './unpack.ts'
 
@@ -26,11 +26,12 @@ export function readArchiveRecord(engine: EngineContext, options: ReadArchiveOpt
   return withArchive(input, toName(options.image), (archive, { allowance }) => {
     const strip = options.stripComponents ?? archive.format.stripComponents ?? 0
     const entries = new Map<Name, RecordedEntry>()
+    const known = { entries, strip, allowance, cancel: engine.cancel }
     for (const member of archive.members()) {
       engine.cancel.check()
       const name = memberName(member.path, strip)
       allowance.member(member.path)
-      if (name !== '') entries.set(name, entryOf(name, member, { entries, strip, allowance }))
+      if (name !== '') entries.set(name, entryOf(name, member, known))
     }
     if (options.stripComponents && entries.size === 0)
       throw strippedAway(toName(options.image), options.stripComponents)
@@ -44,9 +45,10 @@ interface Known {
   readonly entries: ReadonlyMap<Name, RecordedEntry>
   readonly strip: number
   readonly allowance: Allowance
+  readonly cancel: CancelFlag
 }
 
-function entryOf(name: Name, member: Member, { entries, strip, allowance }: Known): RecordedEntry {
+function entryOf(name: Name, member: Member, { entries, strip, allowance, cancel }: Known): RecordedEntry {
   const { path, type, uid, gid, mode, mtimeNs, size, target, rdev, xattrs } = member
   if (type === 'link') {
     const first = entries.get(memberName(target ?? '', strip))
@@ -61,7 +63,10 @@ function entryOf(name: Name, member: Member, { entries, strip, allowance }: Know
     },
     hole(length) {
       allowance.hole(path, length)
-      digest.hole(length)
+      for (const piece of piecesOfHole(length)) {
+        cancel.check()
+        digest.hole(piece)
+      }
     },
   })
   const sha256 = type === 'file' ? digest.finish() : undefined

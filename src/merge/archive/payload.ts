@@ -49,6 +49,13 @@ export function writeAll(kernel: Kernel, fd: Fd, chunk: Buffer, position: number
     written += kernel.pwrite(fd, written === 0 ? chunk : chunk.subarray(written), position + written)
 }
 
+const holePieceBytes = 64 * 1024 * 1024
+
+/** A hole piece by piece: digesting its zeros takes time, and who cancels does not wait for all of them. */
+export function* piecesOfHole(length: number): Generator<number> {
+  for (let left = length; left > 0; left -= holePieceBytes) yield Math.min(left, holePieceBytes)
+}
+
 const zeros = Buffer.alloc(64 * 1024)
 
 /** Digests a hole as the zeros that it reads as. */

@@ -26,7 +26,7 @@ import { makeAnew, withinLength } from './makeAnew.ts'
 import { Makers } from './makers.ts'
 import type { Member } from './member.ts'
 import { memberName } from './memberName.ts'
-import { writePayload } from './payload.ts'
+import { piecesOfHole, writePayload } from './payload.ts'
 import type { ArchiveOptions } from './unpack.ts'
 
 /** What an unpacker works with. */
@@ -132,7 +132,7 @@ export class Unpacker {
   }
 
   #file(name: Name, given: Member): void {
-    const { allowance, manifest } = this.#input
+    const { allowance, cancel, manifest } = this.#input
     const member = manifest === undefined ? given : { ...given, digest: manifest.digestOf(name) }
     this.#parent(name)
     if (this.#makersFor(member)?.take(name, member)) return allowance.bytes(member.path, member.size)
@@ -144,7 +144,10 @@ export class Unpacker {
         },
         hole(length) {
           allowance.hole(member.path, length)
-          seen.hole?.(length)
+          for (const piece of piecesOfHole(length)) {
+            cancel.check()
+            seen.hole?.(piece)
+          }
         },
       }),
     )

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { type Header, pack } from 'tar-stream'
 import { CorruptImageError, list, merge, UnsafeEntryError } from '../../../src/merge/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
+import { rawMember, rawPax, rawTar } from '../../support/rawTar.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { writeTree } from '../../support/tree.ts'
 
@@ -59,6 +60,22 @@ async function expectRefused(bytes: Buffer, error: new (...args: never[]) => Err
 }
 
 describe('merge() of an archive', () => {
+  it('can be cancelled while it digests a hole', () => {
+    const sparse = {
+      'GNU.sparse.major': '1',
+      'GNU.sparse.minor': '0',
+      'GNU.sparse.name': 'file',
+      'GNU.sparse.realsize': String(900 * 2 ** 30),
+    }
+    const image = rawTar(rawPax(sparse), rawMember({ payload: '0\n'.padEnd(512, '\0') }))
+    return withArchive(image, async ({ root, image }) => {
+      const abort = new AbortController()
+      setTimeout(() => abort.abort(new Error('enough')), 300)
+      await assert.rejects(merge({ root, image, package: 'p', signal: abort.signal }), /enough/)
+      assert.deepEqual(fs.readdirSync(root), ['var'])
+    })
+  })
+
   it('keeps a symlink under its other names when a later member takes its first one', async () => {
     const link = (name: string, linkname: string): Member => ({ name, type: 'link', linkname })
     const members: Member[] = [
