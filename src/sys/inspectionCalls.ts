@@ -79,11 +79,13 @@ export function permissionCalls(door: Door): Pick<Kernel, 'accessat' | 'fstatfs'
       if (invoke3(calls.fstatfs, fdOf(fd), address.struct, 0) < 0) throw door.failure('fstatfs', fd)
       // struct statfs of 64-bit Linux: type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags.
       const long = (index: number) => Number(struct64[index])
+      // What is counted, and allocated, is frsize; bsize, what is best read at once, can be larger (FUSE).
+      const blockSize = long(9) || long(1)
       return {
         magic: long(0),
-        blockSize: long(1),
-        bytesAvailable: long(4) * long(1),
-        bytesFree: long(3) * long(1),
+        blockSize,
+        bytesAvailable: long(4) * blockSize,
+        bytesFree: long(3) * blockSize,
         inodesTotal: long(5),
         inodesFree: long(6),
         flags: long(10),

@@ -146,10 +146,12 @@ class InodeStat implements Stat {
     return this.#time(at.modified)
   }
 
-  /** A struct statx_timestamp: signed seconds, of which the kernel has none that a number cannot hold, and nanoseconds. */
+  /** A struct statx_timestamp: signed seconds, which btrfs and tmpfs keep beyond what a number can hold, and nanoseconds. */
   #time(index: number): bigint {
-    const seconds = (this.#word(index + 1) | 0) * 2 ** 32 + this.#word(index)
-    return BigInt(seconds) * 1_000_000_000n + BigInt(this.#word(index + 2))
+    const [low, high] = [this.#word(index), this.#word(index + 1) | 0]
+    const seconds = high * 2 ** 32 + low
+    const exact = Number.isSafeInteger(seconds) ? BigInt(seconds) : (BigInt(high) << 32n) | BigInt(low)
+    return exact * 1_000_000_000n + BigInt(this.#word(index + 2))
   }
 
   #exact(index: number): number {

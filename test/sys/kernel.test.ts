@@ -33,6 +33,7 @@ import {
   W_OK,
   X_OK,
 } from '../../src/sys/index.ts'
+import { permissionCalls } from '../../src/sys/inspectionCalls.ts'
 import { metadataCalls } from '../../src/sys/metadataCalls.ts'
 import { interrupting } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
@@ -363,6 +364,21 @@ describe('fchmodat2() where the kernel has no such call (before Linux 6.6)', () 
   })
 })
 
+describe('fstatfs() of a file system whose blocks are larger than what it counts in (FUSE)', () => {
+  it('says how many bytes there are', () => {
+    const door = openDoor()
+    const { fstatfs } = permissionCalls({
+      ...door,
+      invoke3() {
+        door.struct64.set([0x65735546n, 2n ** 20n, 1000n, 300n, 200n, 50n, 40n, 0n, 255n, 4096n, 0n])
+        return 0
+      },
+    })
+    const { blockSize, bytesFree, bytesAvailable, inodesFree } = fstatfs(0)
+    assert.deepEqual([blockSize, bytesFree, bytesAvailable, inodesFree], [4096, 300 * 4096, 200 * 4096, 40])
+  })
+})
+
 describe('linuxKernel()', () => {
   it('gives its memory back when nobody has it any more', async () => {
     const afterMaking = async (count: number) => {
@@ -398,6 +414,18 @@ describe('a stat', () => {
       )
       for (const { stat, atOnce } of stats) assert.deepEqual(statWith(stat, {}), atOnce)
     }))
+})
+
+describe('unpackStat()', () => {
+  it('has times that no number holds, as btrfs and tmpfs keep them', () => {
+    const [modified, nanoseconds] = [28, 30] // struct statx, in words of 32 bits
+    for (const seconds of [2n ** 60n + 1n, -(2n ** 60n) - 1n, 2n ** 31n, -1n, 0n]) {
+      const words = new Uint32Array(64)
+      new BigInt64Array(words.buffer)[modified / 2] = seconds
+      words[nanoseconds] = 7
+      assert.equal(unpackStat(words, 0).mtimeNs, seconds * 10n ** 9n + 7n)
+    }
+  })
 })
 
 describe('packStat()', () => {
