@@ -165,11 +165,19 @@ function setLateXattrs(application: Application, owned: boolean): void {
   })
 }
 
+/** Before 1970 and after 2038 not every file system has a place for: Linux takes the nearest time, in silence, so it is looked for. */
 function setTimes({ kernel, target, attributes }: Application): void {
   const { atimeNs, mtimeNs } = attributes
   if (isOpened(target.type)) kernel.futimens(target.fd, atimeNs, mtimeNs)
   else kernel.utimensat(target.fd, '', atimeNs, mtimeNs)
+  if (mtimeNs >= 0n && mtimeNs < 2n ** 31n * second) return
+  const difference = kernel.fstat(target.fd).mtimeNs - mtimeNs
+  if (difference > coarsest || difference < -coarsest) throw new SyscallError('EOVERFLOW', 'utimensat')
 }
+
+const second = 1_000_000_000n
+/** FAT has every other second. */
+const coarsest = 2n * second
 
 function setPlainFlags({ kernel, target, attributes, lost }: Application): void {
   if (attributes.inodeFlags === undefined || !isOpened(target.type)) return

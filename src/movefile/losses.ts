@@ -46,7 +46,7 @@ export const refusals: Readonly<Record<Kept, readonly ErrnoName[]>> = {
     'ENOSYS',
     'ENOKEY',
   ],
-  times: ['EPERM', 'EACCES', 'EINVAL', 'EOPNOTSUPP', 'ENOSYS'],
+  times: ['EPERM', 'EACCES', 'EINVAL', 'EOVERFLOW', 'EOPNOTSUPP', 'ENOSYS'],
   inodeFlags: ['EPERM', 'EACCES', 'EINVAL', 'EOPNOTSUPP', 'ENOTTY', 'ENOSYS'],
   // ENAMETOOLONG: in a tree the first name is reached by its path from the top.
   links: ['EMLINK', 'EPERM', 'EOPNOTSUPP', 'EXDEV', 'ENOSYS', 'ENAMETOOLONG'],

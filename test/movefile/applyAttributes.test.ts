@@ -212,6 +212,30 @@ describe('applyAttributes()', () => {
     })
   })
 
+  it('notices a time that the file system has no place for, and takes no coarser clock for that', () =>
+    withDirectory((directory) => {
+      const second = 1_000_000_000n
+      const [first, last] = [315_532_800n * second, 4_354_819_198n * second] // 1980 and 2107, as FAT has them
+      const onFat = (timeNs: bigint) => {
+        const near = timeNs < first ? first : timeNs > last ? last : timeNs
+        return near - (near % (2n * second))
+      }
+      const fat = (k: Kernel): Kernel => ({
+        ...k,
+        futimens: (fd, atime, mtime) => k.futimens(fd, onFat(atime), onFat(mtime)),
+      })
+      const lostAt = (mtimeNs: bigint, through?: (kernel: Kernel) => Kernel) => {
+        const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
+        return apply(directory, { uid, gid, mode: 0o644, atimeNs: 0n, mtimeNs, xattrs: [] }, through).lost
+      }
+      for (const time of [-1n, -second * 2n ** 31n, 10_413_792_000n * second]) assert.deepEqual(lostAt(time), [])
+      assert.deepEqual(lostAt(4_102_444_801n * second + 5n, fat), [])
+      for (const time of [-1n, 10_413_792_000n * second]) {
+        const [loss] = lostAt(time, fat)
+        assert.deepEqual([loss?.what, loss?.code], ['times', 'EOVERFLOW'])
+      }
+    }))
+
   const callOf: Readonly<Partial<Record<Kept, keyof Kernel>>> = {
     owner: 'fchown',
     mode: 'fchmod',
