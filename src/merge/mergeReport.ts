@@ -6,7 +6,7 @@ import { keptNames } from './obsolete.ts'
 import type { MergePlan, MergeReport, PackageReport, SavedFile, TransactionOptions } from './options.ts'
 import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
 import { type EncodedSteps, encodeSteps } from './planSteps.ts'
-import { changedNames } from './removalSteps.ts'
+import { changedNames, endedNames } from './removalSteps.ts'
 import { restoredNames } from './restorations.ts'
 import { triggeredBy } from './triggers.ts'
 
@@ -41,7 +41,7 @@ export function describePlan(
   | 'saved'
   | 'changed'
 > {
-  const changed = listChanged === true ? { changed: changedNames(plan) } : {}
+  const changed = listChanged === true ? { changed: endedNames(changedNames(plan)) } : {}
   const backedUp = [...entriesOf(plan), ...plan.removals]
     .filter(({ isUnowned }) => isUnowned)
     .map(({ liveName }) => displayName(liveName))

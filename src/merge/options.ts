@@ -141,7 +141,7 @@ export interface MergeReport {
   readonly notes?: readonly string[]
   /** What of the metadata could not be kept; nothing with `metadata: 'require'`. */
   readonly lost: readonly LostMetadata[]
-  /** Every name that was placed, replaced, changed or removed, each ended by a NUL; only where it was asked for. */
+  /** Every name that got, lost or changed its object, save names among them, each ended by a NUL; only where asked for. */
   readonly changed?: Uint8Array
   readonly transaction: string
   /** What became of an earlier transaction that had been left behind. */

@@ -13,13 +13,13 @@ import { sizeOf } from './treeImage.ts'
  * nothing, and says why.
  */
 export const planActions = [
+  'save',
   'changeDirectory',
   'newDirectory',
   'place',
   'replace',
   'refresh',
   'setAside',
-  'save',
   'remove',
   'restore',
   'removeDirectory',
@@ -76,6 +76,7 @@ export function encodeSteps(plan: Changes): EncodedSteps {
 type EncodedStep = readonly [PlanAction, string, FileType, number, Name, string]
 
 function* stepsOf({ packages, removals, kept, config, restorations }: Changes): Generator<EncodedStep> {
+  for (const { packageName, to, live } of config.saves) yield ['save', packageName, live.type, live.size, to, '']
   const changes: PlannedEntry[] = []
   const placed: PlannedEntry[] = []
   const members = new Map<Name, PlannedEntry[]>()
@@ -87,7 +88,6 @@ function* stepsOf({ packages, removals, kept, config, restorations }: Changes): 
   }
   for (const planned of changes) yield encode(planned)
   for (const planned of placed.sort((a, b) => commitRank(a) - commitRank(b))) yield* withMembers(planned, members)
-  for (const { packageName, to, live } of config.saves) yield ['save', packageName, live.type, live.size, to, '']
   const gone = removals.toReversed()
   for (const removal of gone) {
     const { packageName, entry, live, liveName } = removal

@@ -47,11 +47,18 @@ export function goesWhenEmpty({ live, members }: Removal): boolean {
 /** Fates that change the root. */
 export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAside', 'newDirectory', 'changeDirectory'])
 
-/** Every name that a plan places, replaces, changes or removes, each ended by a NUL. */
-export function changedNames(plan: Pick<Changes, 'packages' | 'removals'>): Uint8Array {
-  const { removals } = plan
-  const changed = [...entriesOf(plan)].filter(({ fate }) => changing.has(fate)).map(({ liveName }) => liveName)
-  return nameBytes([...changed, ...removals.map(({ liveName }) => liveName)].map((name) => `${name}\0`).join(''))
+/** Every name that a plan places, replaces, changes, saves something under, removes or gives back. */
+export function* changedNames({ packages, removals, restorations, config }: Changes): Generator<Name> {
+  for (const { fate, liveName } of entriesOf({ packages })) if (changing.has(fate)) yield liveName
+  for (const { to } of config.saves) yield to
+  for (const { liveName } of removals) yield liveName
+  const removed = new Set(restorations.length > 0 ? removals.map(({ liveName }) => liveName) : [])
+  for (const { kept } of restorations) if (!removed.has(kept.name)) yield kept.name
+}
+
+/** Names one after the other, each ended by a NUL. */
+export function endedNames(names: Iterable<Name>): Uint8Array {
+  return nameBytes([...names].map((name) => `${name}\0`).join(''))
 }
 
 /** Every live directory that a plan changes something in. */

@@ -3,10 +3,10 @@
 import type { Triggers } from './options.ts'
 import { nameMatcher } from './ownership.ts'
 import { type Changes, entriesOf } from './plan.ts'
-import { changing } from './removalSteps.ts'
+import { changedNames, changing } from './removalSteps.ts'
 
 /** The names of the triggers one of whose patterns matches a name that changes, in the order in which they were given. */
-export function triggeredBy(plan: Pick<Changes, 'packages' | 'removals'>, triggers: Triggers = {}): string[] {
+export function triggeredBy(plan: Changes, triggers: Triggers = {}): string[] {
   const open = Object.entries(triggers).map(([name, patterns]) => ({
     name,
     matches: nameMatcher(patterns),
@@ -16,11 +16,8 @@ export function triggeredBy(plan: Pick<Changes, 'packages' | 'removals'>, trigge
     for (const trigger of open) trigger.isHit ||= trigger.matches(name)
   }
   if (open.length === 0) return []
-  for (const { entry, fate, liveName } of entriesOf(plan)) {
-    if (!changing.has(fate)) continue
-    touch(liveName)
-    if (entry.name !== liveName) touch(entry.name)
-  }
-  for (const { liveName } of plan.removals) touch(liveName)
+  for (const name of changedNames(plan)) touch(name)
+  for (const { entry, fate, liveName } of entriesOf(plan))
+    if (changing.has(fate) && entry.name !== liveName) touch(entry.name) // behind a symlink
   return open.filter(({ isHit }) => isHit).map(({ name }) => name)
 }

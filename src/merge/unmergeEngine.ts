@@ -20,7 +20,7 @@ import { checkPackageName } from './packageName.ts'
 import type { Changes } from './plan.ts'
 import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
-import { changedNames, directoriesOf, removalSteps } from './removalSteps.ts'
+import { changedNames, directoriesOf, endedNames, removalSteps } from './removalSteps.ts'
 import { findRestorations, restoredNames } from './restorations.ts'
 import { changing, reading, type Session } from './session.ts'
 import { Spellings } from './spellings.ts'
@@ -116,7 +116,7 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
   const { id, leftOvers, notes } = runTransaction(session.state, work, options.durability ?? 'transaction', (phase) =>
     meter.enter(phase),
   )
-  const changed = options.listChanged === true ? { changed: changedNames(plan) } : {}
+  const changed = options.listChanged === true ? { changed: endedNames(changedNames(plan)) } : {}
   const kept = keptNames(plan.kept)
   return {
     packages,

@@ -12,7 +12,8 @@ export type Contents = string | { readonly link: string } | undefined
 export const file = 'etc/c.conf'
 
 /** What merge() takes beside root, image and package. */
-export type More = ProtectionOptions & Pick<MergeOptions, 'noConfigMemory' | 'replaces' | 'collisionIgnore'>
+export type More = ProtectionOptions &
+  Pick<MergeOptions, 'noConfigMemory' | 'replaces' | 'collisionIgnore' | 'triggers' | 'listChanged'>
 
 /** A root under protection of `/etc`. */
 export class ConfigBench {

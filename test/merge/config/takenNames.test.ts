@@ -1,4 +1,4 @@
-// Update names and save names that something else has: a directory, what another package owns, what the image brings.
+// Names that configuration goes to beside its own: update names and save names, also those that something else has.
 
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -66,6 +66,29 @@ describe('a name that an update or a save would get', () => {
       ])
       assert.equal(bench.read(`${save}.3`), 'local')
       assert.equal(bench.read(`${save}.1`), 'local again')
+    }),
+  )
+
+  it(
+    'is a changed name, and touches triggers, when something is saved under it',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'old' }, { style: 'rpm-replace' })
+      bench.write(file, 'local')
+      const more = { style: 'rpm-replace', triggers: { saved: ['**/*.rpmsave'] }, listChanged: true } as const
+      const { changed, triggered } = await bench.merge({ [file]: 'new' }, more)
+      assert.equal(Buffer.from(changed ?? []).toString(), `${file}\0${save}\0`)
+      assert.deepEqual(triggered, ['saved'])
+    }),
+  )
+
+  it(
+    'is a directory where the image has one in place of a file that stayed, and that nobody edited',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'old' }, { style: 'dpkg' })
+      await unmerge({ root: bench.root, packages: ['p'] })
+      assert.equal(bench.read(file), 'old')
+      await bench.merge({ [`${file}/inside`]: 'new' }, { style: 'dpkg' })
+      assert.equal(bench.read(`${file}/inside`), 'new')
     }),
   )
 })
