@@ -96,7 +96,7 @@ export class Settler {
   #byStyle(planned: PlannedEntry, recorded: RecordedEntry | undefined): PlannedEntry | undefined {
     const { from, live, liveName } = planned
     const isEdited = live === undefined || recorded === undefined || this.#input.isEdited(recorded, liveName, live)
-    if (!isEdited && live?.type !== 'directory') return placed({ ...planned, fate: 'place' }, recorded)
+    if (!isEdited && live?.type !== 'directory') return placed(takingItsName(planned), recorded)
     const found = this.#caseOf(planned, recorded)
     const what = nameOfCase(planned, recorded, () => this.#isSameVersion(found))
     const { style } = from.protection
@@ -107,8 +107,7 @@ export class Settler {
       const ending = recorded === undefined ? style.save.unowned : style.save.edited
       this.saves.push(...planSaves(this.#input, { packageName: from.packageName, liveName, live }, ending))
     }
-    const fate = planned.entry.type === 'directory' ? 'newDirectory' : 'place'
-    return placed({ ...planned, fate }, recorded)
+    return placed(takingItsName(planned), recorded)
   }
 
   #caseOf(planned: PlannedEntry, recorded: RecordedEntry | undefined): Case {
@@ -234,6 +233,10 @@ function nameOfCase(
   if (live.type === 'directory') return 'directory'
   if (recorded === undefined) return 'unowned'
   return isSame() ? 'editedSameVersion' : 'editedNewVersion'
+}
+
+function takingItsName(planned: PlannedEntry): PlannedEntry {
+  return { ...planned, fate: planned.entry.type === 'directory' ? 'newDirectory' : 'place' }
 }
 
 /** An entry that gets its name: what was offered before is still remembered. */
