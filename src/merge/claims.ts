@@ -65,6 +65,11 @@ export class Claims {
     this.#problems.collide({ name: displayName(name), live, image, owners: this.othersOf(owners), remedy })
   }
 
+  /** A name that the decision table refuses, with what would resolve it. */
+  refuse(claimed: Claimed, action: Action, owners: readonly string[]): void {
+    this.collide(claimed, remedyOf(action, this.othersOf(owners)), owners)
+  }
+
   /** Names that others own, and that are a new package's from now on. */
   take(names: readonly Name[], owners: readonly string[]): void {
     for (const owner of this.othersOf(owners)) {
@@ -82,13 +87,14 @@ export const remedies: Readonly<Record<'share' | 'notEmpty' | 'unowned', string>
   unowned: 'move it away, or keep a backup of it with --collisions replace-unowned: no package owns it',
 }
 
-/** What would resolve the collision that an action is. */
-export function remedyOf(action: Action, owners: readonly string[]): string {
+/** What would resolve the collision that an action is. @param owners  packages that stay as they are */
+function remedyOf(action: Action, owners: readonly string[]): string {
   if (action === 'share') return remedies.share
   if (owners.length === 0) return remedies.unowned
   const manager = owners.map(managerOf).find((found) => found !== undefined)
   if (manager !== undefined) return `remove it with ${manager} and import again, or take it with --collision-ignore`
-  return `unmerge ${owners.join(', ')}, name it in --replaces, or take it with --collision-ignore`
+  const all = owners.length > 1 ? 'them' : 'it'
+  return `unmerge ${owners.join(', ')}, name ${all} in --replaces, or take it with --collision-ignore`
 }
 
 /** What a collision is about. */

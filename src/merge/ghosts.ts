@@ -1,7 +1,7 @@
 // What packages own without bringing it (rpm's %ghost): nothing is made or replaced, but the names are claimed.
 
 import { baseName, displayName, joinName, type Name, parentName } from '../sys/index.ts'
-import { claimOf, remedyOf } from './claims.ts'
+import { claimOf } from './claims.ts'
 import type { RecordedEntry } from './entry.ts'
 import { UnsafeEntryError } from './errors.ts'
 import type { PackageImage } from './plan.ts'
@@ -31,7 +31,7 @@ function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): re
   const owners = [...new Set(live.flatMap((each) => claims.ownersOf(name, each)))]
   const claimed = claimOf(ghost, root.find(liveName))
   if (mayTake(name)) claims.take([name, ...live], owners)
-  else if (claims.othersOf(owners).length > 0) claims.collide(claimed, remedyOf('refuse', owners), owners)
+  else if (claims.othersOf(owners).length > 0) claims.refuse(claimed, 'refuse', owners)
   const planned = names.find(liveName)
   if (planned !== undefined && planned.from !== from) {
     const other = `'${displayName(planned.entry.name)}' of ${planned.from.packageName}`

@@ -11,7 +11,7 @@ import {
   type Stat,
 } from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
-import { claimOf, remedies, remedyOf } from './claims.ts'
+import { claimOf, remedies } from './claims.ts'
 import { isEditedByAdmin } from './config/edited.ts'
 import { isAside } from './config/settle.ts'
 import { type Action, decide, type Situation } from './decide.ts'
@@ -235,8 +235,7 @@ export class ImagePlanner {
     if (spelled !== undefined) return this.#decide(entry, spelled, live, comparison)
     const action = decide(this.#situation(entry, comparison, owners, { liveName, live }))
     const fate = this.#fateOf(action, entry.name, comparison)
-    if (fate === 'refuse' || fate === 'replaceUnowned')
-      claims.collide(claimOf(entry, live), remedyOf(action, owners), owners)
+    if (fate === 'refuse' || fate === 'replaceUnowned') claims.refuse(claimOf(entry, live), action, owners)
     else if (action !== 'share' || !shareIdentical) claims.take([entry.name, liveName], owners)
     if (live === undefined) return this.#planned(entry, liveName, { fate, isInNewDirectory })
     const { sha256, xattrs } = comparison

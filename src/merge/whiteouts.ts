@@ -7,7 +7,6 @@
 import { MountPointError } from '../movefile/index.ts'
 import { baseName, joinName, magics, type Name, parentName, STATX_ATTR_MOUNT_ROOT, type Stat } from '../sys/index.ts'
 import { reservedPrefix } from './archive/memberName.ts'
-import { remedyOf } from './claims.ts'
 import type { RecordedEntry } from './entry.ts'
 import { UnsafeEntryError } from './errors.ts'
 import type { Kept, Removal } from './obsolete.ts'
@@ -131,7 +130,7 @@ class Eraser implements Erased {
     const owner = claims.ownerOf(owners)
     const isAllowed = owner === 'self' || mayTake(name) || (owner === 'nobody' && replaceUnowned)
     if (!isAllowed) {
-      claims.collide({ name, live: live.type, image: 'nothing' }, remedyOf('refuse', owners), owners)
+      claims.refuse({ name, live: live.type, image: 'nothing' }, 'refuse', owners)
       return undefined
     }
     if (owner === 'another') claims.take([name, spelled ?? liveName], owners)

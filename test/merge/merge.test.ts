@@ -369,6 +369,20 @@ describe('merge()', function () {
       await assert.rejects(merge({ root, image, package: 'p', state: '../state' }), InvalidArgumentError)
     }),
   )
+
+  it(
+    'suggests to unmerge, or to replace, the other owners of a shared name, not the package that is merged',
+    withBench('f /shared "1"', async ({ root, image }) => {
+      for (const name of ['p', 'q', 'r']) await merge({ root, image, package: name, shareIdentical: true })
+      fs.writeFileSync(join(image, 'shared'), '2')
+      await assert.rejects(
+        merge({ root, image, package: 'q' }),
+        /file of p, r \(unmerge p, r, name them in --replaces,/,
+      )
+      await merge({ root, image, package: 'q', replaces: ['p', 'r'] })
+      assert.deepEqual(await list({ root }), ['q'])
+    }),
+  )
 })
 
 describe('unmerge()', () => {
