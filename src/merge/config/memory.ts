@@ -28,3 +28,12 @@ export function rememberOffer(protection: RecordedProtection, version: Version, 
   const versions = [...before.filter((each) => each !== version), version].slice(-mostRemembered)
   return { ...protection, offered: { present, absent, [offer]: versions } }
 }
+
+/** The protection of a file whose offers of some versions went without an answer: they are offered again. */
+export function forgetOffers(protection: RecordedProtection, versions: ReadonlySet<Version>): RecordedProtection {
+  const { offered, ...rest } = protection
+  if (offered === undefined) return protection
+  const isAnswered = (version: Version) => !versions.has(version)
+  const [present, absent] = [offered.present.filter(isAnswered), offered.absent.filter(isAnswered)]
+  return present.length + absent.length === 0 ? rest : { ...rest, offered: { present, absent } }
+}

@@ -6,9 +6,11 @@ import type { RecordedEntry } from '../entry.ts'
 import type { Kept, MissingName, Obsolete, Removal } from '../obsolete.ts'
 import type { Session } from '../session.ts'
 import { isEditedByAdmin } from './edited.ts'
+import { forgetOffers } from './memory.ts'
 import { PendingUpdates } from './pendingUpdates.ts'
 import { type IsTaken, planSaves, type Save } from './saves.ts'
 import { type RemovalOutcome, type Style, styles } from './styles.ts'
+import type { Version } from './versions.ts'
 
 /** What removals come to. */
 export interface SettledRemovals {
@@ -50,29 +52,45 @@ export function settleRemovals(input: RemovalInput, obsolete: Omit<Obsolete, 'ke
       continue
     }
     const isEdited = isEditedByAdmin(input, entry, liveName, live)
+    const updates = ownUpdates(input, pending, removal)
     const outcome: RemovalOutcome = input.purge === true ? 'remove' : style.removal[isEdited ? 'edited' : 'unedited']
     if (outcome === 'keep') {
       const reason = isEdited ? 'edited' : 'configuration'
       settled.kept.push({ packageName, entry, reason })
-      settled.left.push(entry)
+      settled.left.push(withoutOffers(entry, updates))
     } else settled.removals.push(removal)
     if (outcome === 'save') settled.saves.push(...planSaves(input, removal, style.save.edited))
-    settled.removals.push(...ownUpdates(input, pending, removal))
+    settled.removals.push(...updates.map(({ removal: update }) => update))
   }
-  for (const missing of obsolete.missing) settled.removals.push(...ownUpdates(input, pending, missing))
+  for (const missing of obsolete.missing)
+    settled.removals.push(...ownUpdates(input, pending, missing).map(({ removal: update }) => update))
   return settled
 }
 
+/** Who still has the update before him has not said no. */
+function withoutOffers(entry: RecordedEntry, updates: readonly OwnUpdate[]): RecordedEntry {
+  const { protection } = entry
+  if (protection === undefined || updates.length === 0) return entry
+  return { ...entry, protection: forgetOffers(protection, new Set(updates.map(({ version }) => version))) }
+}
+
+interface OwnUpdate {
+  readonly removal: Removal
+  readonly version: Version
+}
+
 /** Updates that are what was offered, byte by byte: they have nothing to be offered for any more. */
-function ownUpdates({ root, comparer }: RemovalInput, pending: PendingUpdates, removal: MissingName): Removal[] {
+function ownUpdates({ root, comparer }: RemovalInput, pending: PendingUpdates, removal: MissingName): OwnUpdate[] {
   const { entry, packageName, liveName } = removal
   const { present = [], absent = [] } = entry.protection?.offered ?? {}
   const known = new Set<string | undefined>([...present, ...absent])
   if (known.size === 0) return []
   return pending.of(liveName).flatMap((update) => {
     const live = root.find(update.liveName)
-    if (live?.type !== 'file' || !known.has(comparer.digest(placeOf(root, update.liveName)))) return []
-    return [{ packageName, entry: { ...entry, name: update.liveName }, liveName: update.liveName, live }]
+    const version = live?.type === 'file' ? comparer.digest(placeOf(root, update.liveName)) : ''
+    if (live === undefined || !known.has(version)) return []
+    const named = { ...entry, name: update.liveName }
+    return [{ removal: { packageName, entry: named, liveName: update.liveName, live }, version }]
   })
 }
 

@@ -134,6 +134,20 @@ describe('config memory', () => {
   )
 
   it(
+    'does not take for declined what was still waiting when its package went',
+    withBench(async (bench) => {
+      await decline(bench)
+      await bench.merge({ [file]: 'v3' })
+      await unmerge({ root: bench.root, packages: ['p'] })
+      assert.deepEqual(bench.etc(), { 'c.conf': 'L' })
+      await bench.merge({ [file]: 'v2' })
+      assert.deepEqual(bench.etc(), { 'c.conf': 'L' })
+      await bench.merge({ [file]: 'v3' })
+      assert.deepEqual(bench.etc(), { 'c.conf': 'L', '._cfg0000_c.conf': 'v3' })
+    }),
+  )
+
+  it(
     'does not take an update away that somebody has worked on, when its package goes',
     withBench(async (bench) => {
       await bench.merge({ [file]: 'v1' })
