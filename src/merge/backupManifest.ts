@@ -94,17 +94,27 @@ export function writeManifest(kernel: Kernel, directory: Fd, lines: Iterable<Man
   })
 }
 
-/** Reads the manifest in a directory; undefined where there is none, or one of a form that is not known. */
+/**
+ * Reads the manifest in a directory; undefined where there is none, or one of a form that is not known, or one that is
+ * not whole: of a merge that was not flushed, before a power cut.
+ */
 export function readManifest(kernel: Kernel, directory: Fd, path: Name = manifestName): Manifest | undefined {
   const fd = tryOpenat(kernel, directory, path, O_RDONLY | O_NOFOLLOW)
   if (fd === undefined) return undefined
-  const text = withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('utf8'))
-  const steps: BackupStep[] = []
-  let header: BackupHeader | undefined
-  for (const line of text.split('\n').filter((each) => each !== '')) {
-    const parsed = JSON.parse(line) as ManifestLine
-    if (parsed.kind === 'transaction') header = parsed
-    else steps.push(parsed)
-  }
+  const lines = parseLines(withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('utf8')))
+  const header = lines.find((line) => line.kind === 'transaction')
+  const steps = lines.filter((line) => line.kind === 'step')
   return header?.version === manifestVersion ? { header, steps } : undefined
+}
+
+function parseLines(text: string): ManifestLine[] {
+  try {
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as ManifestLine)
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
 }

@@ -67,6 +67,18 @@ describe("merge() with collisions: 'replace-unowned'", function () {
       assert.equal(fs.readdirSync(backups).length, 1, 'what could not be given back is still kept')
     }))
 
+  it('goes on where a backup lost its manifest to a power cut', () =>
+    withDirectory(async (directory) => {
+      const { root, image } = makeBench(directory)
+      await merge({ root, image, package: 'p', collisions })
+      const backups = join(root, 'var/lib/rootmerge/backups')
+      const [id = ''] = fs.readdirSync(backups)
+      const manifest = join(backups, id, 'manifest')
+      fs.writeFileSync(manifest, Buffer.alloc(fs.statSync(manifest).size))
+      assert.deepEqual((await unmerge({ root, packages: ['p'] })).restored, [])
+      assert.equal(fs.readdirSync(join(backups, id)).length, 4, 'what is kept stays')
+    }))
+
   it('keeps it beside its name where the state has no room for it', () =>
     withDirectory(async (directory) => {
       const { root, image, before } = makeBench(directory)
