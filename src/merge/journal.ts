@@ -31,8 +31,9 @@ export interface JournaledDirectory {
   readonly identity: string
   /** Its mtime before the transaction, in nanoseconds, which undo puts back. */
   readonly mtimeNs: string
-  /** The mount point that it lies on; '' for the root's own file system. */
+  /** The mount point that it lies on, '' for the root's own file system; and when the top of what is mounted there was made. */
   readonly mount: Name
+  readonly mountBornNs?: string
 }
 
 /** What a transaction says of itself when it begins. */
@@ -113,10 +114,7 @@ export class Journal {
     if (isNew && this.#durable) this.#kernel.syncfs(this.#fd)
   }
 
-  /**
-   * Adds a record; it is on its way to the disk after the next flush or marker. Many are written before that, so that
-   * they need not wait in memory.
-   */
+  /** Adds a record, on its way to the disk after the next flush or marker; where many wait, they are written before. */
   append(record: JournalRecord): void {
     this.appendPayload(payloadOf(record))
   }

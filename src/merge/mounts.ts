@@ -32,6 +32,12 @@ export class Mounts {
     return this.#devOf(parentName(name)) !== stat.dev // kernels before 5.8 do not tell of mounts
   }
 
+  /** When the directory on top of a mount was made: another file system's tells another time. Some do not know. */
+  bornNs(mount: Name): string | undefined {
+    const top = mount === '' ? undefined : this.#root.findDirectory(mount)
+    return top && this.#root.kernel.fstat(top.fd).btimeNs?.toString()
+  }
+
   #devOf(name: Name): Stat['dev'] | undefined {
     const directory = this.#root.findDirectory(name)
     return directory && this.#root.kernel.fstat(directory.fd).dev

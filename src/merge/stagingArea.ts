@@ -12,7 +12,7 @@ import {
   parentName,
   type Stat,
 } from '../sys/index.ts'
-import { NotMountedError, RootChangedError } from './errors.ts'
+import { NotMountedError, RootChangedError, type WrongMount } from './errors.ts'
 import { identityOf } from './identity.ts'
 import type { Journal, JournaledDirectory } from './journal.ts'
 import type { Members } from './members.ts'
@@ -64,12 +64,14 @@ export class StagingArea {
       const { fd } = this.root.directory(name)
       const stat = kernel.fstat(fd)
       copyUp(kernel, fd, stat)
+      const mountBornNs = this.#mounts.bornNs(mount)
       const directory = {
         number: this.#byNumber.length,
         name,
         identity: identityOf(kernel, fd, '') ?? '',
         mtimeNs: String(stat.mtimeNs),
         mount,
+        ...(mountBornNs === undefined ? {} : { mountBornNs }),
       }
       this.#add(directory)
       journal.append({ kind: 'directory', ...directory })
@@ -140,10 +142,14 @@ export class StagingArea {
    * Where a file system is not mounted, its mount point is an empty directory, which says nothing of what is on it; and
    * what is mounted over a directory says nothing of that.
    */
-  #demandMount({ name, mount }: JournaledDirectory): void {
-    if (mount !== '' && !this.#mounts.isMountPoint(mount)) throw new NotMountedError(this.root.pathOf(mount), name)
+  #demandMount({ name, mount, mountBornNs }: JournaledDirectory): void {
+    const demand = (isAsItWas: boolean, on: Name, now: WrongMount) => {
+      if (!isAsItWas) throw new NotMountedError(this.root.pathOf(on), name, now)
+    }
+    demand(mount === '' || this.#mounts.isMountPoint(mount), mount, 'nothing')
+    demand(mountBornNs === undefined || mountBornNs === this.#mounts.bornNs(mount), mount, 'another')
     const now = new Mounts(this.root).of(this.#nearest(name))
-    if (now !== mount) throw new NotMountedError(this.root.pathOf(now), name, { isCovered: true })
+    demand(now === mount, now, 'covering')
   }
 
   /** The directory of a name, or the innermost one above it that is there. */

@@ -52,20 +52,25 @@ export class CannotUndoError extends RootmergeError {
   }
 }
 
-/** A directory that a transaction was changing cannot be reached: its file system is not mounted, or another one is over it. */
+/** What is mounted where a transaction needs a file system: nothing, another one, or another one over its directory. */
+export type WrongMount = 'nothing' | 'another' | 'covering'
+
+/** A directory that a transaction was changing cannot be reached: its file system is not mounted, or another one hides it. */
 export class NotMountedError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_NOT_MOUNTED'
   /** The mount point, escaped for reading. */
   readonly mount: string
 
-  constructor(mount: Name, directory: Name, { isCovered = false }: { readonly isCovered?: boolean } = {}) {
+  constructor(mount: Name, directory: Name, now: WrongMount = 'nothing') {
     const [point, changed] = [displayName(mount), displayName(directory)]
-    super(
-      isCovered
-        ? `another file system is mounted on ${point}, over '${changed}', which the transaction changed`
-        : `nothing is mounted on ${point}, where the transaction changed '${changed}'`,
-      { hint: `${isCovered ? 'Unmount it' : 'Mount it as it was'}, then run: rootmerge recover` },
-    )
+    const messages: Readonly<Record<WrongMount, string>> = {
+      nothing: `nothing is mounted on ${point}, where the transaction changed '${changed}'`,
+      another: `another file system is mounted on ${point} than when the transaction changed '${changed}'`,
+      covering: `another file system is mounted on ${point}, over '${changed}', which the transaction changed`,
+    }
+    super(messages[now], {
+      hint: `${now === 'covering' ? 'Unmount it' : 'Mount it as it was'}, then run: rootmerge recover`,
+    })
     this.mount = point
   }
 }

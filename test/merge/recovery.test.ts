@@ -105,6 +105,38 @@ describe('recovery without a file system', () => {
     }),
   )
 
+  itAsRoot('stops where another one is mounted in its place; with it, it goes on', () =>
+    withScene(trees, async (scene) => {
+      const { root, directory, merge } = scene
+      const data = join(root, 'srv/data')
+      const moved = join(directory, 'moved')
+      for (const made of [data, moved]) fs.mkdirSync(made, { recursive: true })
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'srv')])
+      execFileSync('mount', ['--make-private', join(root, 'srv')])
+      try {
+        await merge('one')
+        await die(scene, 'two', 2)
+        execFileSync('mount', ['--move', join(root, 'srv'), moved])
+        execFileSync('mount', ['-t', 'tmpfs', 'another', join(root, 'srv')])
+        for (const hidden of ['', 'data']) {
+          fs.mkdirSync(join(root, 'srv', hidden), { recursive: true })
+          assert.throws(
+            () => recover(directory),
+            (error: Error) =>
+              error instanceof RecoveryPendingError &&
+              /another file system is mounted on .*srv than/.test(error.message),
+          )
+        }
+        execFileSync('umount', [join(root, 'srv')])
+        execFileSync('mount', ['--move', moved, join(root, 'srv')])
+        assert.equal(recover(directory).action, 'finish')
+        assert.equal(fs.readFileSync(join(data, 'b'), 'utf8'), '2, longer')
+      } finally {
+        for (const mount of [join(root, 'srv'), moved]) spawnSync('umount', ['-l', mount])
+      }
+    }),
+  )
+
   itAsRoot('stops where another one hides what was changed; without that, it goes on', () =>
     withScene(trees, async (scene) => {
       const { root, directory, merge } = scene
