@@ -284,9 +284,10 @@ export function mortal(kernel: Kernel = linuxKernel()): {
   return { ...tracked, bury }
 }
 
-/** Names that only a transaction makes. */
+/** Names that only a transaction makes, but for what is kept in the state's backups. */
 export function stagingNames(directory: string): string[] {
-  return [...snapshot(join(directory, 'root')).keys()].filter((name) => name.includes('.rootmerge-'))
+  const names = [...snapshot(join(directory, 'root')).keys()]
+  return names.filter((name) => name.includes('.rootmerge-') && !name.startsWith('var/lib/rootmerge/backups/'))
 }
 
 /** The scenario of a title. */
