@@ -1,7 +1,7 @@
 // What `rootmerge config` does with updates: shows, accepts, rejects, merges and edits them.
 
 import { styleText } from 'node:util'
-import type { ConfigUpdate, ResolvedUpdate, ResolveUpdateOptions } from '../merge/index.ts'
+import type { ConfigUpdate, ResolvedUpdate, ResolveUpdateOptions, SeenUpdate } from '../merge/index.ts'
 import { type ConfigTask, type OnConflict, remember } from './configCommand.ts'
 import { editText } from './editor.ts'
 import { exitCodes } from './exitCodes.ts'
@@ -18,9 +18,9 @@ export function updateOf({ bytes }: ConfigUpdate): Buffer {
 export async function diffAll({ options, flags, updates }: ConfigTask): Promise<void> {
   const { diffUpdate } = await import('../merge/index.ts')
   for (const update of updates) {
-    const { text, ...names } = await diffUpdate({ ...options, update: updateOf(update) })
+    const { text, name, update: updateName } = await diffUpdate({ ...options, update: updateOf(update) })
     if (text.length > 0) remember(exitCodes.refused)
-    if (flags.json) printEvent('configDiff', { ...names, text })
+    if (flags.json) printEvent('configDiff', { name, update: updateName, text })
     else if (!flags.quiet) write(coloured(text))
   }
 }
@@ -61,6 +61,11 @@ export async function resolveAll(
   if (task.updates.length === 0 && !task.flags.json && !task.flags.quiet) print('no updates are waiting')
 }
 
+/** What an answer is about, so that nothing else is resolved by it: of what was shown, merged or read. */
+export function seenOf({ expectedLive, expectedUpdate }: SeenUpdate): SeenUpdate {
+  return { expectedLive, expectedUpdate }
+}
+
 /** What resolveUpdate() is given beside the update. */
 type Resolving = Omit<ResolveUpdateOptions, 'root' | 'update'>
 
@@ -88,18 +93,19 @@ export async function merge(task: ConfigTask, update: ConfigUpdate, onConflict: 
   const { mergeUpdate } = await import('../merge/index.ts')
   const favour = onConflict === 'live' || onConflict === 'update' ? { favour: onConflict } : {}
   const merged = await mergeUpdate({ ...task.options, ...favour, update: updateOf(update) })
-  const { contents, conflicts, expectedLive, hasBase } = merged
+  const { contents, conflicts, hasBase } = merged
+  const seen = seenOf(merged)
   if (conflicts === 0 || favour.favour !== undefined) {
-    await resolve(task, update, { action: 'replace', contents, expectedLive })
+    await resolve(task, update, { action: 'replace', contents, ...seen })
     return true
   }
   const what = `${merged.name}: ${conflicts} ${conflicts === 1 ? 'conflict' : 'conflicts'}`
   say(hasBase ? what : `${what}; the version that it comes from is not known, so every difference is one`)
   if (onConflict === 'markers') {
-    await resolve(task, update, { action: 'rework', contents, expectedLive })
+    await resolve(task, update, { action: 'rework', contents, ...seen })
     return true
   }
-  if (onConflict === 'edit') return takeEdited(task, update, contents, expectedLive)
+  if (onConflict === 'edit') return takeEdited(task, update, contents, seen)
   if (task.flags.json) printEvent('configConflict', { name: merged.name, update: merged.update, conflicts, hasBase })
   remember(exitCodes.refused)
   return false
@@ -108,15 +114,15 @@ export async function merge(task: ConfigTask, update: ConfigUpdate, onConflict: 
 /** Opens an editor on an update's text, and puts what comes out in place. @returns whether it was resolved */
 export async function edit(task: ConfigTask, update: ConfigUpdate): Promise<boolean> {
   const { readUpdate } = await import('../merge/index.ts')
-  const { contents, expectedLive } = await readUpdate({ ...task.options, update: updateOf(update) })
-  return takeEdited(task, update, contents, expectedLive)
+  const read = await readUpdate({ ...task.options, update: updateOf(update) })
+  return takeEdited(task, update, read.contents, seenOf(read))
 }
 
 async function takeEdited(
   task: ConfigTask,
   update: ConfigUpdate,
   contents: Uint8Array,
-  expectedLive: string,
+  seen: SeenUpdate,
 ): Promise<boolean> {
   const edited = editText(update.name, contents)
   const failed =
@@ -126,7 +132,7 @@ async function takeEdited(
     remember(exitCodes.refused)
     return false
   }
-  await resolve(task, update, { action: 'replace', contents: edited, expectedLive })
+  await resolve(task, update, { action: 'replace', contents: edited, ...seen })
   return true
 }
 

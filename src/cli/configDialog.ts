@@ -2,17 +2,20 @@
 
 import { createInterface } from 'node:readline/promises'
 import { styleText } from 'node:util'
-import type { ConfigUpdate } from '../merge/index.ts'
-import { coloured, edit, merge, resolve, updateOf } from './configActions.ts'
+import type { ConfigUpdate, SeenUpdate } from '../merge/index.ts'
+import { coloured, edit, merge, resolve, seenOf, updateOf } from './configActions.ts'
 import type { ConfigTask } from './configCommand.ts'
 import { print, say } from './output.ts'
 import { write } from './write.ts'
 
-/** An answer: its letter, what it is called in the question, and what it does; true means that the update is done with. */
+/** What an answer comes to: whether the update is done with, or what was shown of it anew. */
+type Outcome = boolean | SeenUpdate
+
+/** An answer: its letter, what it is called in the question, and what it does with what was shown. */
 interface Answer {
   readonly letter: string
   readonly word: string
-  act(task: ConfigTask, update: ConfigUpdate): Promise<boolean>
+  act(task: ConfigTask, update: ConfigUpdate, seen: SeenUpdate): Promise<Outcome>
 }
 
 const done = async (action: Promise<void>) => {
@@ -21,11 +24,19 @@ const done = async (action: Promise<void>) => {
 }
 
 const answers: readonly Answer[] = [
-  { letter: 'a', word: '[a]ccept', act: (task, update) => done(resolve(task, update, { action: 'accept' })) },
-  { letter: 'r', word: '[r]eject', act: (task, update) => done(resolve(task, update, { action: 'reject' })) },
+  {
+    letter: 'a',
+    word: '[a]ccept',
+    act: (task, update, seen) => done(resolve(task, update, { action: 'accept', ...seen })),
+  },
+  {
+    letter: 'r',
+    word: '[r]eject',
+    act: (task, update, seen) => done(resolve(task, update, { action: 'reject', ...seen })),
+  },
   { letter: 'm', word: '[m]erge', act: (task, update) => merge(task, update, task.flags.conflicts ?? 'edit') },
   { letter: 'e', word: '[e]dit', act: edit },
-  { letter: 'd', word: '[d]iff', act: (task, update) => show(task, update).then(() => false) },
+  { letter: 'd', word: '[d]iff', act: show },
   { letter: 's', word: '[s]kip', act: async () => true },
 ]
 
@@ -36,32 +47,34 @@ export async function resolveInDialog(task: ConfigTask): Promise<void> {
     const { name, packages, update: updateName } = update
     const heading = `${name} (${packages.join(', ') || 'no package'}): ${updateName}`
     print(styleText('bold', `\n[${index + 1}/${task.updates.length}] ${heading}`, { stream: process.stdout }))
-    await show(task, update)
-    if (!(await askUntilDone(task, update))) return
+    if (!(await askUntilDone(task, update, await show(task, update)))) return
   }
 }
 
-async function show({ options }: ConfigTask, update: ConfigUpdate): Promise<void> {
+async function show({ options }: ConfigTask, update: ConfigUpdate): Promise<SeenUpdate> {
   const { diffUpdate } = await import('../merge/index.ts')
-  const { text } = await diffUpdate({ ...options, update: updateOf(update) })
-  if (text.length === 0) print('it is the same as the file')
-  else write(coloured(text))
+  const difference = await diffUpdate({ ...options, update: updateOf(update) })
+  if (difference.text.length === 0) print('it is the same as the file')
+  else write(coloured(difference.text))
+  return seenOf(difference)
 }
 
 /** @returns false when the user has had enough */
-async function askUntilDone(task: ConfigTask, update: ConfigUpdate): Promise<boolean> {
-  for (;;) {
+async function askUntilDone(task: ConfigTask, update: ConfigUpdate, shown: SeenUpdate): Promise<boolean> {
+  for (let seen = shown; ; ) {
     const letter = await ask(`${answers.map(({ word }) => word).join(', ')}, [q]uit? `)
     if (letter === undefined || letter === 'q') return false
     const answer = answers.find((each) => each.letter === letter)
-    if (answer !== undefined && (await tryTo(answer, task, update))) return true
+    const outcome = answer !== undefined && (await tryTo(answer, task, update, seen))
+    if (outcome === true) return true
+    if (outcome !== false) seen = outcome
   }
 }
 
 /** What goes wrong with one file is told, and asked again. */
-async function tryTo(answer: Answer, task: ConfigTask, update: ConfigUpdate): Promise<boolean> {
+async function tryTo(answer: Answer, task: ConfigTask, update: ConfigUpdate, seen: SeenUpdate): Promise<Outcome> {
   try {
-    return await answer.act(task, update)
+    return await answer.act(task, update, seen)
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
     if (code === undefined || code === 'ERR_ROOTMERGE_RECOVERY_PENDING') throw error

@@ -247,7 +247,7 @@ export function mergeUpdate(options: MergeUpdateOptions): Promise<MergedUpdate> 
  *
  * The record then says what was offered and what the live file comes from, so that the same is not offered again.
  *
- * @throws {NoUpdateError} @throws {ConflictMarkersError} @throws {RootChangedError} as `expectedLive` says
+ * @throws {NoUpdateError} @throws {ConflictMarkersError} @throws {RootChangedError} as `expectedLive` and `expectedUpdate` say
  */
 export function resolveUpdate(options: ResolveUpdateOptions): Promise<ResolvedUpdate> {
   return call('resolveUpdate', options)

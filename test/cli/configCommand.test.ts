@@ -247,6 +247,27 @@ describe('rootmerge config, on a terminal', function () {
   )
 
   it(
+    'accepts nothing for a file that was changed after it was shown, until it is shown again',
+    withBench(async ({ root, type, read }) => {
+      const { shown } = await type(
+        ['config'],
+        [
+          [question, 'e\n'],
+          ['the editor failed', ''],
+          [question, 'a\n'],
+          ["etc/a.conf' was changed", ''],
+          [question, 'd\n'],
+          ['typed meanwhile', ''],
+          [question, 'a\n'],
+          [question, 'q\n'],
+        ],
+        `echo typed meanwhile > '${root}/etc/a.conf'; exit 1`,
+      )
+      assert.equal(read('a.conf'), versions['a.conf']?.[2], shown)
+    }),
+  )
+
+  it(
     'edits, and asks before it accepts all or rejects',
     withBench(async ({ type, read, names }) => {
       await type(

@@ -35,8 +35,16 @@ export interface UpdateOptions extends RootOptions {
   readonly update: string | Uint8Array
 }
 
+/** For resolveUpdate(): what an answer is about. */
+export interface SeenUpdate {
+  /** Which live file it was. */
+  readonly expectedLive: string
+  /** Which version the update was. */
+  readonly expectedUpdate: string
+}
+
 /** How an update differs from the live file. */
-export interface UpdateDifference {
+export interface UpdateDifference extends SeenUpdate {
   readonly name: string
   readonly update: string
   /** A unified diff, with lines about type, mode and owner; empty when there is no difference. */
@@ -50,7 +58,7 @@ export interface MergeUpdateOptions extends UpdateOptions {
 }
 
 /** A live file and its update, merged; nothing is written. */
-export interface MergedUpdate {
+export interface MergedUpdate extends SeenUpdate {
   readonly name: string
   readonly update: string
   readonly contents: Uint8Array
@@ -58,12 +66,10 @@ export interface MergedUpdate {
   readonly conflicts: number
   /** Whether the version that the live file comes from was known; without it every difference is a conflict. */
   readonly hasBase: boolean
-  /** For resolveUpdate(): which live file was merged. */
-  readonly expectedLive: string
 }
 
-/** Options of resolveUpdate(). */
-export interface ResolveUpdateOptions extends UpdateOptions {
+/** Options of resolveUpdate(); it refuses when the live file, or the update, is not the one that was seen. */
+export interface ResolveUpdateOptions extends UpdateOptions, Partial<SeenUpdate> {
   /**
    * accept   the file becomes the update
    * reject   the update goes, and the same version is not offered again
@@ -72,8 +78,6 @@ export interface ResolveUpdateOptions extends UpdateOptions {
    */
   readonly action: 'accept' | 'reject' | 'replace' | 'rework'
   readonly contents?: Uint8Array
-  /** Refuse when the live file is not the one that was merged. */
-  readonly expectedLive?: string
   /** Accept an update in which conflict markers are left. */
   readonly force?: boolean
   readonly durability?: MergeDurability
@@ -93,10 +97,8 @@ export interface ResolvedUpdate {
 }
 
 /** An update with its contents. */
-export interface UpdateContents {
+export interface UpdateContents extends SeenUpdate {
   readonly name: string
   readonly update: string
   readonly contents: Uint8Array
-  /** For resolveUpdate(): the live file at this moment. */
-  readonly expectedLive: string
 }

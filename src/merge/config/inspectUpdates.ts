@@ -25,6 +25,7 @@ import type {
   ConfigUpdatesOptions,
   MergedUpdate,
   MergeUpdateOptions,
+  SeenUpdate,
   UpdateContents,
   UpdateDifference,
   UpdateOptions,
@@ -64,7 +65,7 @@ export function diffUpdate(engine: EngineContext, options: UpdateOptions): Updat
     const found = findUpdate(session, options)
     const update = sideOf(session, found.update.liveName, found.update.stat)
     const text = describeDifference(sideOf(session, found.liveName, found.live), update)
-    return { ...namesOf(found), text: nameBytes(text) }
+    return { ...namesOf(found), text: nameBytes(text), ...seenIn(session, found) }
   })
 }
 
@@ -78,8 +79,8 @@ export function mergeUpdate(engine: EngineContext, options: MergeUpdateOptions):
     const texts = { live, update, ...(base === undefined ? {} : { base }) }
     const { name, update: label } = namesOf(found)
     const { text, conflicts } = mergeTexts(texts, { live: name, update: label }, options.favour)
-    const expectedLive = liveVersion(session, found)
-    return { name, update: label, contents: nameBytes(text), conflicts, hasBase: base !== undefined, expectedLive }
+    const contents = nameBytes(text)
+    return { name, update: label, contents, conflicts, hasBase: base !== undefined, ...seenIn(session, found) }
   })
 }
 
@@ -88,7 +89,7 @@ export function readUpdate(engine: EngineContext, options: UpdateOptions): Updat
   return reading(engine, options, (session) => {
     const found = findUpdate(session, options)
     const contents = nameBytes(textOf(session, found.update.liveName, found.update.stat))
-    return { ...namesOf(found), contents, expectedLive: liveVersion(session, found) }
+    return { ...namesOf(found), contents, ...seenIn(session, found) }
   })
 }
 
@@ -132,9 +133,12 @@ export function versionAt(
   return versionOf({ type: stat.type, rdev: stat.rdev, ...target }, sha256)
 }
 
-/** The live file at this moment. */
-export function liveVersion(session: Session, { liveName, live }: FoundUpdate): Version {
-  return versionAt(session, liveName, live)
+/** The live file and the update at this moment. */
+export function seenIn(session: Session, { liveName, live, update }: FoundUpdate): SeenUpdate {
+  return {
+    expectedLive: versionAt(session, liveName, live),
+    expectedUpdate: versionAt(session, update.liveName, update.stat),
+  }
 }
 
 /** The contents that the live file comes from; an ordinary user may not read them. */

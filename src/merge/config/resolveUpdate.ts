@@ -29,7 +29,7 @@ import { basesWanted, largestBase } from './bases.ts'
 import { ConflictMarkersError } from './configErrors.ts'
 import type { ResolvedUpdate, ResolveUpdateOptions } from './configOptions.ts'
 import { type Claim, type FoundUpdate, findUpdates } from './findUpdates.ts'
-import { findUpdate, liveVersion, namesOf, placeOf, readFileText, versionAt } from './inspectUpdates.ts'
+import { findUpdate, namesOf, placeOf, readFileText, versionAt } from './inspectUpdates.ts'
 import { readLeft } from './left.ts'
 import { offerOf, rememberOffer } from './memory.ts'
 import { makeLeftDirectory, olderBases, stageBases, stageLeft } from './stageConfig.ts'
@@ -81,13 +81,15 @@ class Resolution {
   }
 
   #check(): void {
-    const { action, contents, expectedLive, force } = this.#options
+    const { action, contents, expectedLive, expectedUpdate, force } = this.#options
     const { live, liveName, update } = this.#found
     const takesContents = action === 'replace' || action === 'rework'
     if (takesContents !== (contents !== undefined))
       throw new InvalidArgumentError(`contents ${takesContents ? 'are missing' : 'mean nothing'} for '${action}'`)
-    if (expectedLive !== undefined && expectedLive !== liveVersion(this.#session, this.#found))
+    if (expectedLive !== undefined && expectedLive !== versionAt(this.#session, liveName, live))
       throw new RootChangedError(this.#session.root.pathOf(liveName), 'was changed')
+    if (expectedUpdate !== undefined && expectedUpdate !== this.#version)
+      throw new RootChangedError(this.#session.root.pathOf(update.liveName), 'was changed')
     if (live?.type === 'directory' && (action === 'accept' || action === 'replace')) throw this.#blocked()
     const text = action === 'accept' && force !== true ? readFileText(this.#session, update) : undefined
     if (text !== undefined && hasMarkers(text)) throw new ConflictMarkersError(update.liveName)

@@ -219,6 +219,33 @@ describe('resolveUpdate()', () => {
   )
 
   it(
+    'refuses when another version waits by now, and changes nothing',
+    withBench(async (bench) => {
+      const { root } = bench
+      await bench.merge({ [file]: v1 }, { style: 'rpm' })
+      bench.write(file, lines([1, 'mine']))
+      await bench.merge({ [file]: v2 }, { style: 'rpm' })
+      const merged = await mergeUpdate({ root, update: file })
+      const read = await readUpdate({ root, update: file })
+      const shown = await diffUpdate({ root, update: file })
+      await bench.merge({ [file]: lines([10, 'theirs'], [6, 'later']) }, { style: 'rpm' })
+      const before = bench.etc()
+      for (const { expectedLive, expectedUpdate } of [merged, read, shown]) {
+        for (const answer of [
+          { action: 'replace', contents: merged.contents },
+          { action: 'accept' },
+          { action: 'reject' },
+        ] as const)
+          await assert.rejects(
+            resolveUpdate({ root, update: file, ...answer, expectedLive, expectedUpdate }),
+            RootChangedError,
+          )
+      }
+      assert.deepEqual(bench.etc(), before)
+    }),
+  )
+
+  it(
     'marks conflicts with all three texts, takes a side where told to, and accepts no markers',
     withBench(async (bench) => {
       await bench.merge({ [file]: v1 })
