@@ -14,6 +14,7 @@ import {
 } from '../sys/index.ts'
 import type { Privileges } from './privileges.ts'
 import { readWhole, writeWhole } from './state.ts'
+import { ownFile } from './stateFiles.ts'
 import type { Step } from './steps.ts'
 
 /** Of the file's form; an unknown one is refused, never guessed. */
@@ -99,7 +100,7 @@ export function writeManifest(kernel: Kernel, directory: Fd, lines: Iterable<Man
  * not whole: of a merge that was not flushed, before a power cut.
  */
 export function readManifest(kernel: Kernel, directory: Fd, path: Name = manifestName): Manifest | undefined {
-  const fd = tryOpenat(kernel, directory, path, O_RDONLY | O_NOFOLLOW)
+  const fd = tryOpenat(kernel, directory, path, O_RDONLY | ownFile)
   if (fd === undefined) return undefined
   const lines = parseLines(withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('utf8')))
   const header = lines.find((line) => line.kind === 'transaction')

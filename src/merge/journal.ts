@@ -2,14 +2,14 @@
 //
 // One file, preallocated and used again and again, so that writing a marker cannot meet a full disk. A transaction's
 // records follow each other from the file's start (`journalFrames.ts` has their form); reading ends at the first that
-// does not fit: an older transaction's remains, or a write that was cut. The last marker decides what recovery does
-// (TRANSACTION.md section 2).
+// does not fit: an older transaction's remains, or a write that was cut. The last marker decides what recovery does.
 
 import { quietly, withDescriptor } from '../movefile/index.ts'
-import { type Fd, isSyscallError, type Kernel, type Name, O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../sys/index.ts'
+import { type Fd, isSyscallError, type Kernel, type Name, O_CREAT, O_RDONLY, O_RDWR } from '../sys/index.ts'
 import { RecoveryPendingError } from './errors.ts'
 import { frameOf, GrowingRead, payloadOf, readFrame } from './journalFrames.ts'
 import { keptMembers, Members, type MembersRecord } from './members.ts'
+import { ownFile } from './stateFiles.ts'
 import type { Step } from './steps.ts'
 import type { JournaledImage, JournaledTakings, Remainder, Taking } from './takings.ts'
 
@@ -90,7 +90,7 @@ export class Journal {
   constructor(kernel: Kernel, stateDirectory: Fd, durable: boolean) {
     this.#kernel = kernel
     this.#durable = durable
-    this.#fd = kernel.openat(stateDirectory, 'journal', O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)
+    this.#fd = kernel.openat(stateDirectory, 'journal', O_RDWR | O_CREAT | ownFile, 0o644)
   }
 
   close(): void {
@@ -194,7 +194,7 @@ export class Journal {
   }
 
   static #read(kernel: Kernel, stateDirectory: Fd, root: Name): ReadJournal | undefined {
-    const fd = kernel.openat(stateDirectory, 'journal', O_RDONLY | O_NOFOLLOW)
+    const fd = kernel.openat(stateDirectory, 'journal', O_RDONLY | ownFile)
     return withDescriptor(kernel, fd, () => readJournal(kernel, fd, root))
   }
 

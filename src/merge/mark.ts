@@ -11,7 +11,6 @@ import {
   type Name,
   nameBytes,
   O_CREAT,
-  O_NOFOLLOW,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
@@ -22,6 +21,7 @@ import {
 import { InvalidArgumentError, NestedRootError, StateMissingError } from './errors.ts'
 import type { Directory, Root } from './root.ts'
 import { readWhole, type State, writeWhole } from './state.ts'
+import { ownFile } from './stateFiles.ts'
 
 /** An attribute of the root's top directory, or a file in it where the file system has none. */
 const markAttribute = 'user.rootmerge'
@@ -44,18 +44,22 @@ export function checkMark(state: State): void {
   const { kernel, fd, path } = state.root
   const mark = readMark(kernel, fd)
   const directory = state.find()
-  if (mark === undefined) {
-    if (directory === undefined && state.root.find(state.name) !== undefined) throw notDirectory(state)
-    return
-  }
+  if (mark === undefined) return directory === undefined ? refuseOtherTypes(state) : undefined
   const isSame = directory !== undefined && readId(kernel, directory) === mark.id
   if (!isSame) throw new StateMissingError(path, { marked: mark.state, given: state.name })
 }
 
-function notDirectory({ root, name }: State): InvalidArgumentError {
-  return new InvalidArgumentError(`'${displayName(root.pathOf(name))}' is no directory, so it cannot be the state`, {
-    hint: 'Move it away, or say where the state is with --state.',
-  })
+/** Something else than a directory may have the name of a state that is not there, or of a directory above it. */
+function refuseOtherTypes({ root, name }: State): void {
+  const components = name.split('/')
+  for (let end = 1; end <= components.length; end++) {
+    const part = components.slice(0, end).join('/')
+    if (root.find(part) === undefined || root.findDirectory(part) !== undefined) continue
+    const what = part === name ? 'it cannot be the state' : 'the state cannot be in it'
+    throw new InvalidArgumentError(`'${displayName(root.pathOf(part))}' is no directory, so ${what}`, {
+      hint: 'Move it away, or say where the state is with --state.',
+    })
+  }
 }
 
 /** Marks a root with its state, by its only writer; the state's id is durable before the mark is made. */
@@ -98,7 +102,7 @@ function readMark(kernel: Kernel, directory: Fd): Mark | undefined {
   if (kernel.listXattrs(directory).includes(markAttribute)) {
     return parseMark(kernel.getXattr(directory, markAttribute))
   }
-  const fd = tryOpenat(kernel, directory, markFile, O_RDONLY | O_NOFOLLOW)
+  const fd = tryOpenat(kernel, directory, markFile, O_RDONLY | ownFile)
   return fd === undefined ? undefined : parseMark(withDescriptor(kernel, fd, () => readWhole(kernel, fd)))
 }
 
@@ -122,7 +126,7 @@ function writeMark(kernel: Kernel, directory: Fd, { id, state }: Mark): void {
 /** A top directory that the writer may not write stays unmarked: what he may merge lies below it. */
 function writeMarkFile(kernel: Kernel, directory: Fd, value: Buffer): void {
   try {
-    const fd = kernel.openat(directory, markFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+    const fd = kernel.openat(directory, markFile, O_WRONLY | O_CREAT | O_TRUNC | ownFile, 0o644)
     withDescriptor(kernel, fd, () => writeWhole(kernel, fd, value))
   } catch (error) {
     if (!isSyscallError(error, 'EACCES', 'EPERM', 'EROFS')) throw error
@@ -130,14 +134,14 @@ function writeMarkFile(kernel: Kernel, directory: Fd, value: Buffer): void {
 }
 
 function readId(kernel: Kernel, { fd: directory }: Directory): string | undefined {
-  const fd = tryOpenat(kernel, directory, idFile, O_RDONLY | O_NOFOLLOW)
+  const fd = tryOpenat(kernel, directory, idFile, O_RDONLY | ownFile)
   const text = fd === undefined ? '' : withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('latin1').trim())
   return /^[0-9a-f]{16}$/.test(text) ? text : undefined
 }
 
 function makeId(kernel: Kernel, { fd: directory }: Directory): string {
   const id = randomBytes(8).toString('hex')
-  const fd = kernel.openat(directory, idFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+  const fd = kernel.openat(directory, idFile, O_WRONLY | O_CREAT | O_TRUNC | ownFile, 0o644)
   withDescriptor(kernel, fd, () => {
     writeWhole(kernel, fd, nameBytes(`${id}\n`))
     kernel.fsync(fd)

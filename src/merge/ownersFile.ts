@@ -11,7 +11,6 @@ import {
   type Name,
   nameBytes,
   O_CREAT,
-  O_NOFOLLOW,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
@@ -19,6 +18,7 @@ import {
 } from '../sys/index.ts'
 import type { IndexedPackage, OwnersIndex } from './ownersIndex.ts'
 import { readWhole, writeWhole } from './state.ts'
+import { ownFile } from './stateFiles.ts'
 
 /** Of the file's layout, byte order included; another one is not read. */
 const version = 1
@@ -29,7 +29,7 @@ export const indexFile: Name = 'owners'
 
 /** The index in a directory; undefined when there is none that is whole. */
 export function readIndex(kernel: Kernel, directory: Fd): OwnersIndex | undefined {
-  const fd = tryOpenat(kernel, directory, indexFile, O_RDONLY | O_NOFOLLOW)
+  const fd = tryOpenat(kernel, directory, indexFile, O_RDONLY | ownFile)
   if (fd === undefined) return undefined
   const bytes = withDescriptor(kernel, fd, () => readWhole(kernel, fd))
   const body = bytes.subarray(sealBytes)
@@ -52,7 +52,7 @@ export function writeIndex(kernel: Kernel, directory: Fd, { packages, rows }: Ow
   const line = nameBytes(`${text.padEnd(text.length + wordBytes - 1 - (text.length % wordBytes))}\n`)
   const body = [line, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)]
   const staged = `${indexFile}.new`
-  const fd = kernel.openat(directory, staged, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+  const fd = kernel.openat(directory, staged, O_WRONLY | O_CREAT | O_TRUNC | ownFile, 0o644)
   try {
     withDescriptor(kernel, fd, () => {
       kernel.fchmod(fd, 0o644)

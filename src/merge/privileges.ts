@@ -10,6 +10,7 @@ import {
   type Name,
   O_DIRECTORY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_RDONLY,
   type Stat,
 } from '../sys/index.ts'
@@ -60,7 +61,7 @@ export function makeHarmless(kernel: Kernel, place: Place): void {
 function takeOff(kernel: Kernel, file: Place, { mode }: Stat): void {
   const isSetId = (mode & setIdBits) !== 0
   if (!isSetId && findCapability(kernel, file) === undefined) return
-  withDescriptor(kernel, kernel.openat(file.directory, file.name, O_RDONLY | O_NOFOLLOW), (fd) => {
+  withDescriptor(kernel, kernel.openat(file.directory, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), (fd) => {
     if (isSetId) kernel.fchmod(fd, mode & ~setIdBits)
     if (kernel.listXattrs(fd).includes(capabilityName)) kernel.removeXattr(fd, capabilityName)
   })
@@ -70,7 +71,7 @@ function takeOff(kernel: Kernel, file: Place, { mode }: Stat): void {
 function whereReadable<T>(kernel: Kernel, { directory, name }: Place, look: (fd: Fd) => T): T | undefined {
   let fd: Fd
   try {
-    fd = kernel.openat(directory, name, O_RDONLY | O_NOFOLLOW)
+    fd = kernel.openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (!isSyscallError(error, 'EACCES')) throw error
     return undefined

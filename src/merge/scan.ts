@@ -25,6 +25,7 @@ import {
 import { backupsName } from './backupManifest.ts'
 import { removeObject } from './removal.ts'
 import { readWhole, type State, writeWhole } from './state.ts'
+import { ownFile } from './stateFiles.ts'
 import type { LeftOver } from './transaction.ts'
 
 /** What a scan found. */
@@ -49,13 +50,13 @@ const pattern = /^\.rootmerge-([0-9a-f]{16})-/
 export function rememberFinished(state: State, id: string): void {
   const { kernel } = state.root
   quietly(() => {
-    const fd = kernel.openat(state.make().fd, finishedFile, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644)
+    const fd = kernel.openat(state.make().fd, finishedFile, O_WRONLY | O_CREAT | O_APPEND | ownFile, 0o644)
     withDescriptor(kernel, fd, () => writeWhole(kernel, fd, nameBytes(`${id}\n`)))
   })
 }
 
 function readFinished({ kernel }: State['root'], directory: Fd): ReadonlySet<string> {
-  const fd = tryOpenat(kernel, directory, finishedFile, O_RDONLY | O_NOFOLLOW)
+  const fd = tryOpenat(kernel, directory, finishedFile, O_RDONLY | ownFile)
   const text = fd === undefined ? '' : withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('latin1'))
   return new Set(text.split('\n'))
 }

@@ -11,7 +11,6 @@ import {
   LOCK_NB,
   type Name,
   O_CREAT,
-  O_NOFOLLOW,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
@@ -23,6 +22,7 @@ import { checkMark, markRoot } from './mark.ts'
 import { decodePackageName, encodePackageName } from './packageName.ts'
 import { type PackageRecord, readRecord, readRecordNames } from './record.ts'
 import { type Directory, isWithin, makeDirectories, type Root } from './root.ts'
+import { ownFile } from './stateFiles.ts'
 import { makeParents } from './stateParents.ts'
 
 /** Where the state is unless the caller says otherwise. */
@@ -118,7 +118,7 @@ export class State {
     const directory = this.root.findDirectory(name)
     if (directory === undefined) return undefined
     const { kernel } = this.root
-    const fd = tryOpenat(kernel, directory.fd, 'record', O_RDONLY | O_NOFOLLOW)
+    const fd = tryOpenat(kernel, directory.fd, 'record', O_RDONLY | ownFile)
     if (fd === undefined) return undefined
     const path = this.root.pathOf(joinName(name, 'record'))
     return withDescriptor(kernel, fd, () => read(chunksOf(kernel, fd), path))
@@ -208,14 +208,14 @@ function tryLock({ kernel, fd }: Root): boolean {
 /** Who wrote itself down last as the root's writer; it may have ended since. */
 export function readHolder({ kernel }: Root, state: State): string {
   const directory = state.find()
-  const fd = directory && tryOpenat(kernel, directory.fd, 'lock', O_RDONLY | O_NOFOLLOW)
+  const fd = directory && tryOpenat(kernel, directory.fd, 'lock', O_RDONLY | ownFile)
   if (fd === undefined) return 'another process'
   return withDescriptor(kernel, fd, () => readWhole(kernel, fd).toString('utf8').trim() || 'another process')
 }
 
 function writeHolder({ kernel }: Root, state: State): void {
   const directory = state.make()
-  const fd = kernel.openat(directory.fd, 'lock', O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+  const fd = kernel.openat(directory.fd, 'lock', O_WRONLY | O_CREAT | O_TRUNC | ownFile, 0o644)
   withDescriptor(kernel, fd, () => writeWhole(kernel, fd, Buffer.from(`process ${process.pid} (${programName()})\n`)))
 }
 

@@ -155,6 +155,39 @@ describe('other careless commands', function () {
       assert.equal(fs.readFileSync(join(other, 'var/lib/rootmerge'), 'utf8'), 'a file')
     }))
 
+  it('name what stands where the state would be made in', () =>
+    withPackage(({ directory }) => {
+      for (const [number, what] of ['f /var "a file"', 'l /var -> nowhere', 'd /var\nf /var/lib "a file"'].entries()) {
+        const root = join(directory, `other${number}`)
+        fs.mkdirSync(root)
+        writeTree(root, what)
+        const { stderr } = expectExit(inDirectory(directory, `merge image --root other${number}`), 2)
+        assert.match(stderr, /'other\d\/var(\/lib)?' is no directory, so the state cannot be in it/)
+        assert.deepEqual(fs.readdirSync(root), ['var'])
+      }
+    }))
+
+  it('do not wait for a fifo in the place of a file of the state', () =>
+    withPackage(({ directory, root }) => {
+      for (const [name, words] of [
+        ['lock', 'merge image'],
+        ['journal', 'merge image'],
+        ['journal', 'verify'],
+        ['id', 'list'],
+        ['packages/image/record', 'list image'],
+        ['owners', 'merge image'],
+      ] as const) {
+        const [file, kept] = [join(root, 'var/lib/rootmerge', name), join(directory, 'kept')]
+        if (fs.existsSync(file)) fs.renameSync(file, kept)
+        execFileSync('mkfifo', [file])
+        const line = [command, ...words.split(' '), '--root', root]
+        const { signal } = spawnSync(process.execPath, line, { cwd: directory, timeout: 20_000, killSignal: 'SIGKILL' })
+        assert.equal(signal, null, `${words} with ${name}`)
+        fs.rmSync(file, { force: true })
+        if (fs.existsSync(kept)) fs.renameSync(kept, file)
+      }
+    }))
+
   it('list does not show an archive without names as an empty one', () =>
     withPackage(({ directory }) => {
       assert.match(expectExit(inDirectory(directory, 'list --archive image.tar'), 0).stdout, /usr\/bin\/tool/)

@@ -7,10 +7,11 @@
 import { createHash } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { withDescriptor } from '../../movefile/index.ts'
-import { type Name, O_NOFOLLOW, O_RDONLY, tryOpenat } from '../../sys/index.ts'
+import { type Name, O_RDONLY, tryOpenat } from '../../sys/index.ts'
 import type { RecordedEntry } from '../entry.ts'
 import type { Root } from '../root.ts'
 import { readWhole } from '../state.ts'
+import { ownFile } from '../stateFiles.ts'
 
 /** The file's name, in the directory of the record. */
 export const basesFile: Name = 'bases'
@@ -59,7 +60,7 @@ export function sha256Of(contents: Uint8Array): string {
 export function readBases(root: Root, directory: Name): Bases {
   const { kernel } = root
   const opened = root.findDirectory(directory)
-  const fd = opened && tryOpenat(kernel, opened.fd, basesFile, O_RDONLY | O_NOFOLLOW)
+  const fd = opened && tryOpenat(kernel, opened.fd, basesFile, O_RDONLY | ownFile)
   if (fd === undefined) return new Map()
   return withDescriptor(kernel, fd, () => parseBases(readWhole(kernel, fd)))
 }

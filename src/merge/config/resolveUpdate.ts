@@ -8,6 +8,7 @@ import {
   displayName,
   type Name,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_TRUNC,
   O_WRONLY,
   parentName,
@@ -145,7 +146,7 @@ class Resolution {
     const { kernel } = this.#session
     if (kernel.statat(directory, name).type !== 'file')
       throw new InvalidArgumentError(`'${displayName(this.#found.update.liveName)}' is no file`)
-    const fd = kernel.openat(directory, name, O_WRONLY | O_TRUNC | O_NOFOLLOW)
+    const fd = kernel.openat(directory, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK)
     withDescriptor(kernel, fd, () => writeWhole(kernel, fd, contents))
   }
 
