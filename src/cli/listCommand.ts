@@ -6,7 +6,7 @@ import { pathOf } from './arguments.ts'
 import { exitCodes } from './exitCodes.ts'
 import { withExamples } from './help.ts'
 import { print, printEvent } from './output.ts'
-import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
+import { collect, type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { write } from './write.ts'
 
 /** What --format takes, beside the names alone. */
@@ -22,12 +22,17 @@ export function listCommand(): Command {
     .addOption(
       new Option('--format <format>', "names, the record itself, or a file of Portage's, dpkg's or pacman's database")
         .choices(formats)
-        .default('paths'),
+        .default('paths')
+        .conflicts('archive'),
     )
     .option('--archive <file>', 'list, in mtree format, what an archive would bring instead; - is standard input')
     .action(async (name: Name | undefined, flags: RootFlags & { format: Format; archive?: Name }) => {
       if (flags.archive !== undefined) return printArchive(flags.archive, name)
-      if (name === undefined) return printPackages(flags)
+      if (name === undefined) {
+        if (command.getOptionValueSource('format') !== 'default')
+          command.error('error: --format is of a package: name it')
+        return printPackages(flags)
+      }
       const { exportRecord, listEntries, readContents, readRecord } = await import('../merge/index.ts')
       const options = { ...rootOptions(flags), package: name }
       const { format } = flags
@@ -65,7 +70,7 @@ async function printPackages(flags: RootFlags): Promise<void> {
 export function ownerCommand(): Command {
   const command = rootCommand('owner')
     .description('Say which packages own names. Exits with 1 when nobody owns any of them.')
-    .argument('<path...>', 'paths inside the root, or glob patterns')
+    .argument('<path...>', 'paths inside the root, or glob patterns', collect)
     .action(async (paths: Name[], flags: RootFlags) => {
       const { owner } = await import('../merge/index.ts')
       const found = await owner({ ...rootOptions(flags), names: paths.map(pathOf) })

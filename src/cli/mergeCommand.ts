@@ -216,7 +216,8 @@ function imageAndName(image: Name, given: Name | undefined, command: Command): [
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
   if (nameless.has(base)) {
     const text = textOf(image)
-    command.error(`error: '${text}' names no package: add --package NAME, or write ${text}=NAME`)
+    const orBoth = text.startsWith('-') ? '' : `, or write ${text}=NAME` // that would be taken for an option
+    command.error(`error: '${text}' names no package: add --package NAME${orBoth}`)
   }
   return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
 }

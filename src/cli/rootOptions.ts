@@ -36,7 +36,8 @@ export function rootOptions({ root, state, lockWait }: RootFlags): RootOptions {
 /** A number that is not negative. */
 export function numberOf(text: string): number {
   const number = Number(text)
-  if (text === '' || !Number.isFinite(number) || number < 0) throw new InvalidArgumentError('It is not a number.')
+  if (text === '' || !Number.isFinite(number) || number < 0)
+    throw new InvalidArgumentError('It is not a number from 0 up.')
   return number
 }
 

@@ -61,8 +61,8 @@ export class Claims {
   }
 
   /** Something that speaks against the merge. */
-  collide({ name, live, image }: Claimed, remedy: string, owners: readonly string[]): void {
-    this.#problems.collide({ name: displayName(name), live, image, owners: this.othersOf(owners), remedy })
+  collide({ name, ...claimed }: Claimed, remedy: string, owners: readonly string[]): void {
+    this.#problems.collide({ name: displayName(name), ...claimed, owners: this.othersOf(owners), remedy })
   }
 
   /** A name that the decision table refuses, with what would resolve it. */

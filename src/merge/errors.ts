@@ -28,6 +28,8 @@ export interface Collision {
   readonly owners: readonly string[]
   /** What would resolve it. */
   readonly remedy: string
+  /** What has the name is another entry of the same call, not a live object. */
+  readonly isTwin?: true
 }
 
 /** Names of the image are taken: all of them are listed. */
@@ -36,7 +38,9 @@ export class CollisionError extends RootmergeError {
   readonly collisions: readonly Collision[]
 
   constructor(packageName: string, collisions: readonly Collision[]) {
-    const lines = collisions.map((c) => `  ${c.name}: ${c.live} of ${c.owners.join(', ') || 'nobody'} (${c.remedy})`)
+    const lines = collisions.map(({ name, live, owners, remedy, isTwin }) =>
+      isTwin ? `  ${name} ${remedy}` : `  ${name}: ${live} of ${owners.join(', ') || 'nobody'} (${remedy})`,
+    )
     const names = collisions.length === 1 ? '1 name is' : `${collisions.length} names are`
     super(`${packageName}: ${names} taken:\n${lines.join('\n')}`, {
       hint: 'Nothing was changed. Resolve each name as it says, then merge again.',

@@ -35,7 +35,7 @@ function claim(planning: Planning, from: PackageImage, ghost: RecordedEntry): re
   const planned = names.find(liveName)
   if (planned !== undefined && planned.from !== from) {
     const other = `'${displayName(planned.entry.name)}' of ${planned.from.packageName}`
-    claims.collide(claimed, `is one name with ${other}: leave one of them out`, [])
+    claims.collide({ ...claimed, isTwin: true }, `is one name with ${other}: leave one of them out`, [])
   }
   return live
 }

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
 import { removeAbandonedTrees } from './archive/unpackedTree.ts'
+import { InvalidArgumentError } from './errors.ts'
 import { withoutLineEnds } from './lineEnds.ts'
 import { eachLiveName } from './liveNames.ts'
 import { checkMark } from './mark.ts'
@@ -102,14 +103,22 @@ export function recoverRootNow(engine: EngineContext, options: RecoverOptions): 
   return inSession(engine, options, {}, ({ root, state }) => {
     checkMark(state)
     if (state.find() === undefined && !options.scan) return { action: 'nothing', packages: [], leftOvers: [] }
+    const { scan = false } = options
+    const directories =
+      typeof scan === 'boolean' ? undefined : scan.map((given) => directoryInside(root, toName(given)))
     lockRoot(root, state, patienceOf(engine, options))
     const report = recoverRoot(state, options.undo ?? false)
     const made = state.find()
     if (made !== undefined) removeAbandonedTrees(root.kernel, made)
     refreshIndex(state)
-    const { scan = false } = options
     if (scan === false) return report
-    const directories = scan === true ? {} : { directories: scan.map((name) => toName(name).replace(/^\/+|\/+$/g, '')) }
-    return { ...report, scan: scanRoot(state, { ...directories, cancel: engine.cancel }) }
+    return { ...report, scan: scanRoot(state, { ...(directories && { directories }), cancel: engine.cancel }) }
   })
+}
+
+/** Asked before anything is changed. @throws {InvalidArgumentError} */
+function directoryInside(root: Root, path: Name): Name {
+  const name = nameInside(root, path)
+  if (root.findDirectory(name) !== undefined) return name
+  throw new InvalidArgumentError(`'${displayName(path)}' is no directory of the root`)
 }

@@ -130,7 +130,8 @@ export class ImagePlanner {
     if (isSame && isShared) return this.#planned(entry, liveName, { ...planned, fate: 'twin' })
     const other = `'${displayName(twin.entry.name)}' of ${first === this.#from ? 'the same image' : first.packageName}`
     const remedy = `is one name with ${other}, ${isSame ? remedies.share : 'and not the same: leave one of them out'}`
-    this.#planning.claims.collide({ name: entry.name, live: twin.entry.type, image: entry.type }, remedy, [])
+    const claimed = { name: entry.name, live: twin.entry.type, image: entry.type, isTwin: true } as const
+    this.#planning.claims.collide(claimed, remedy, [])
     return this.#planned(entry, liveName, { ...planned, fate: 'refuse' })
   }
 

@@ -50,7 +50,8 @@ const refused: readonly (readonly [words: string, status: number, says: RegExp])
   ["image --install-mask ''", 2, /It is empty/],
   ["image --protect ''", 2, /It is empty/],
   ['image --trigger x=', 2, /a pattern is empty/],
-  ['- </dev/null', 2, /'-' names no package: add --package NAME/],
+  ['- </dev/null', 2, /'-' names no package: add --package NAME\n/],
+  ['image --lock-wait -1', 2, /'-1' is invalid. It is not a number from 0 up/],
   ['image/.', 2, /names no package/],
   ['größe/..', 2, /'größe\/\.\.' names no package: .* größe\/\.\.=NAME/],
   ["''", 2, /'' names no package/],
@@ -60,7 +61,11 @@ const refused: readonly (readonly [words: string, status: number, says: RegExp])
   ['image --contents image', 3, /is a directory\n {2}Nothing was changed. It is a directory: name a file/],
   ['image --changed absent/changed', 3, /ENOENT.*absent/],
   ['image --dry-run --report absent/page', 3, /ENOENT.*absent/],
-  ['image.tar=a image.tar=b --replaces image', 1, /is one name with 'etc\/file' of a, the same object: share it/],
+  [
+    'image.tar=a image.tar=b --replaces image',
+    1,
+    /^ {2}etc\/file is one name with 'etc\/file' of a, the same object: share it/m,
+  ],
 ]
 
 /** The state's file that says who asked last. */
@@ -121,6 +126,18 @@ describe('other careless commands', function () {
         const { stderr } = expectExit(run('import', ...words, '--root', root), 2)
         assert.match(stderr, /^error: give one of a file, --dpkg, --pacman/, words.join(' '))
       }
+    }))
+
+  it('owner, list and recover say what they cannot do, before they do anything', () =>
+    withPackage(({ directory }) => {
+      for (const [words, says] of [
+        ["owner ''", /'' is invalid for argument 'path'\. It is empty/],
+        ['list --format mtree', /--format is of a package: name it/],
+        ['list --format mtree --archive image.tar', /'--format <format>' cannot be used with option '--archive/],
+        ['recover --scan absent', /'absent' is no directory of the root\n {2}Nothing was changed/],
+      ] as const)
+        assert.match(expectExit(inDirectory(directory, `${words} --root root`), 2).stderr, says, words)
+      expectExit(inDirectory(directory, 'recover --root root --scan /etc/../etc/ ..'), 0)
     }))
 
   it('import reads a pipe, and no device without an end', () =>
