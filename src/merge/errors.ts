@@ -172,7 +172,7 @@ export class CorruptRecordError extends RootmergeError {
 
   constructor(file: Name, line: number, reason: string) {
     super(`${displayName(file)}:${line}: ${reason}`, {
-      hint: 'Restore the record from a backup, or merge the package again from its image.',
+      hint: 'Restore the record from a backup; or remove that file, and merge the package again from its image.',
     })
     this.file = displayName(file)
     this.line = line

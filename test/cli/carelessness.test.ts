@@ -22,6 +22,7 @@ function withPackage(body: (bench: Bench) => unknown): Promise<void> {
     writeTree(image, 'f /etc/file "2"\nf /usr/bin/tool "tool"')
     execFileSync('tar', ['-cf', join(directory, 'image.tar'), '-C', image, '.'])
     fs.writeFileSync(join(directory, 'empty.tar'), '')
+    fs.writeFileSync(join(directory, 'zeros.tar'), Buffer.alloc(20_480))
     expectExit(run('merge', `${join(directory, 'older')}=image`, '--root', root), 0)
     await body({ directory, root, image })
   })
@@ -44,6 +45,7 @@ const refused: readonly (readonly [words: string, status: number, says: RegExp])
   ['image --concatenated', 2, /--concatenated is for archives/],
   ['image.tar --strip-components 9', 2, /without 9 components no name of the archive/],
   ['empty.tar --package image', 1, /is empty/],
+  ['zeros.tar --package image', 1, /there is nothing but zeros/],
   ["image --exclude ''", 2, /'' is invalid. It is empty/],
   ["image --include ''", 2, /It is empty/],
   ["image --collision-ignore ''", 2, /It is empty/],
@@ -138,6 +140,18 @@ describe('other careless commands', function () {
       ] as const)
         assert.match(expectExit(inDirectory(directory, `${words} --root root`), 2).stderr, says, words)
       expectExit(inDirectory(directory, 'recover --root root --scan /etc/../etc/ ..'), 0)
+    }))
+
+  it('merge takes over what is there when a broken record was removed, as it advises', () =>
+    withPackage(({ directory, root }) => {
+      const record = join(root, 'var/lib/rootmerge/packages/image/record')
+      expectExit(inDirectory(directory, 'merge image --root root'), 0)
+      fs.writeFileSync(record, 'broken')
+      const { stderr } = expectExit(inDirectory(directory, 'merge image --root root'), 1)
+      assert.match(stderr, /remove that file, and merge the package again/)
+      fs.rmSync(record)
+      assert.match(expectExit(inDirectory(directory, 'merge image --root root'), 0).stdout, /adopted 2/)
+      expectExit(inDirectory(directory, 'verify --root root'), 0)
     }))
 
   it('import reads a pipe, and no device without an end', () =>

@@ -1,5 +1,6 @@
 // Access control lists as tar writes them (SCHILY.acl.*, the text form of acl(5)), made into the kernel's form.
 
+import { accessAcl, type Xattr } from '../../movefile/index.ts'
 import type { Accounts } from '../accounts.ts'
 
 // struct posix_acl_xattr_header and _entry of linux/posix_acl_xattr.h, little endian: version (4 bytes), then tag (2),
@@ -73,11 +74,18 @@ function idOf(text: string): number | undefined {
  *
  * bsdtar writes a mode with the rights of the owning group beside an ACL, the kernel has the mask there.
  */
-export function groupBitsOf(acl: Buffer): number | undefined {
+function groupBitsOf(acl: Buffer): number | undefined {
   let bits: number | undefined
   for (let entry = 4; entry + 8 <= acl.length; entry += 8) {
     const tag = acl.readUInt16LE(entry)
     if (tag === tags.mask[0] || (tag === tags.group[0] && bits === undefined)) bits = acl.readUInt16LE(entry + 2)
   }
   return bits
+}
+
+/** A mode whose group bits are those of an ACL among the attributes. */
+export function modeWith(mode: number, xattrs: readonly Xattr[]): number {
+  const acl = xattrs.find(({ name }) => name === accessAcl)
+  const bits = acl && groupBitsOf(acl.value)
+  return bits === undefined ? mode : (mode & 0o7707) | (bits << 3)
 }

@@ -10,6 +10,9 @@ import type { Header } from 'tar-stream'
 // Loaded for the first archive: most images are trees.
 const require: NodeJS.Require = createRequire(import.meta.url)
 
+/** What every part of a tar archive is a multiple of. */
+export const blockBytes = 512
+
 /** The names in a header, as the latin1 strings of their bytes. Numbers are read here: tar-stream's negative ones are off by one. */
 export type TarHeader = Pick<Header, 'name' | 'linkname' | 'uname' | 'gname'>
 
@@ -165,4 +168,14 @@ export function sumOfHeader(block: Buffer): number {
   }
   const written = checksumOf(block)
   return sum > leastSum && (sum === written || sum - 256 * high === written) ? sum : 0
+}
+
+/** What fills up the last block of so many bytes. */
+export function paddingOf(size: number): number {
+  return (blockBytes - (size % blockBytes)) % blockBytes
+}
+
+/** Whether a block is one of those that end an archive. */
+export function isZero(block: Buffer): boolean {
+  return block.every((byte) => byte === 0)
 }

@@ -3,16 +3,24 @@
 // A member is its header block and what stands before it: pax records, GNU long names. The payload follows, padded to
 // a block. Two blocks of zeros end the archive.
 
-import { accessAcl } from '../../movefile/index.ts'
 import type { Name } from '../../sys/index.ts'
 import { type Accounts, noAccounts } from '../accounts.ts'
-import { groupBitsOf } from './aclText.ts'
+import { modeWith } from './aclText.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Member } from './member.ts'
 import { PaxFacts, type PaxRecords, parsePax } from './pax.ts'
 import { paxXattrs } from './paxAttributes.ts'
 import { isPossible, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
-import { HeaderDecoder, numbersOf, sizeOf, sumOfHeader, type TarHeader } from './tarHeader.ts'
+import {
+  blockBytes,
+  HeaderDecoder,
+  isZero,
+  numbersOf,
+  paddingOf,
+  sizeOf,
+  sumOfHeader,
+  type TarHeader,
+} from './tarHeader.ts'
 
 /** How a tar is read. */
 export interface TarReading {
@@ -25,8 +33,6 @@ export interface TarReading {
   /** Who a name in an ACL is; nobody but root by default. */
   readonly accounts?: Accounts
 }
-
-const blockBytes = 512
 
 /** What a type flag means; the flags that a header has for what follows it are not among them. */
 const types: Readonly<Record<string, Member['type']>> = {
@@ -48,6 +54,9 @@ export function readTar(source: ByteSource, reading: TarReading): Generator<Memb
   return new TarReader(source, reading).members()
 }
 
+/** What tar(1) makes of nothing: a record of 20 blocks. */
+const emptyArchiveBytes = 20 * blockBytes
+
 class TarReader {
   readonly #source: ByteSource
   readonly #reading: TarReading
@@ -56,6 +65,8 @@ class TarReader {
   #local: PaxRecords = []
   /** Bytes of what has come before the next member's header. */
   #headerBytes = 0
+  /** Whether anything but zeros has come. */
+  #hasBegun = false
 
   constructor(source: ByteSource, reading: TarReading) {
     this.#source = source
@@ -78,14 +89,20 @@ class TarReader {
       throw source.cutShort()
     }
     const block = source.take(blockBytes)
-    return isZero(block) ? this.#blockAfterEnd() : block
+    if (isZero(block)) return this.#blockAfterEnd()
+    this.#hasBegun = true
+    return block
   }
 
-  /** After the first block of zeros: a second one, and then nothing that looks like an archive. */
+  /**
+   * After the first block of zeros: a second one, and then nothing that looks like an archive. Zeros alone are an empty
+   * archive, but more of them than tar(1) writes are what a crash leaves of a file, and would replace a package by nothing.
+   */
   #blockAfterEnd(): Buffer | undefined {
     const source = this.#source
     const { endless, concatenated } = this.#reading
     if (source.peek(blockBytes).length < blockBytes && !endless) throw source.cutShort()
+    let zeros = blockBytes
     for (let next = source.peek(blockBytes); next.length === blockBytes; next = source.peek(blockBytes)) {
       if (sumOfHeader(next) !== 0) {
         if (concatenated || endless) return source.take(blockBytes)
@@ -93,6 +110,9 @@ class TarReader {
       }
       if (!isZero(next)) return undefined // anything may follow an archive
       source.skip(blockBytes)
+      zeros += blockBytes
+      if (zeros > emptyArchiveBytes && !this.#hasBegun)
+        throw source.corrupt('there is nothing but zeros', { offset: 0 })
     }
     return undefined
   }
@@ -274,21 +294,7 @@ function isId(id: number): boolean {
   return Number.isInteger(id) && id >= 0 && id < 0xffffffff
 }
 
-function modeWith(mode: number, xattrs: Member['xattrs']): number {
-  const acl = xattrs.find(({ name }) => name === accessAcl)
-  const bits = acl && groupBitsOf(acl.value)
-  return bits === undefined ? mode : (mode & 0o7707) | (bits << 3)
-}
-
 /** Whole seconds as nanoseconds; null when they are no number. */
 function nanoseconds(seconds: number): bigint | null {
   return Number.isNaN(seconds) ? null : BigInt(seconds) * 1_000_000_000n
-}
-
-function paddingOf(size: number): number {
-  return (blockBytes - (size % blockBytes)) % blockBytes
-}
-
-function isZero(block: Buffer): boolean {
-  return block.every((byte) => byte === 0)
 }
