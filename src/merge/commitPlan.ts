@@ -30,7 +30,7 @@ export function commitPlan(
   merging: Merging,
   plan: Plan,
 ): Pick<MergeReport, 'transaction' | 'leftOvers' | 'notes' | 'lost' | 'bytesByMethod' | 'holes'> {
-  const { session, options, meter } = merging
+  const { session, options, meter, spareThreads } = merging
   const { root, state } = session
   const packages = plan.packages.map(({ packageName }) => packageName)
   const own = packages.map((name) => makeDirectories(root, state.packageDirectory(name)).name)
@@ -64,7 +64,10 @@ export function commitPlan(
       keepUndo: options.keepUndo,
     },
     options.durability ?? 'transaction',
-    (phase) => meter.enter(phase),
+    (phase) => {
+      if (phase === 'flush') spareThreads.release() // they have listed what is staged
+      meter.enter(phase)
+    },
   )
   return { ...totals, transaction: id, leftOvers, notes: [...notes, ...splits], lost: losses.all }
 }

@@ -2,7 +2,7 @@
 
 import type { EngineContext } from '../sys/engineThread.ts'
 import { baseName, type EngineShares, type Fd, type Name, parentName } from '../sys/index.ts'
-import { type KeptMembers, keptMembers, listMembers } from './members.ts'
+import { type KeptMembers, keptMembers, listMembers, type MembersRecord } from './members.ts'
 import { Root } from './root.ts'
 
 /** What a thread is given. */
@@ -17,26 +17,59 @@ interface ListingShare {
 /** What a thread answers: trees that it has listed, by their names. */
 type ListedTrees = readonly (readonly [stagedName: Name, members: readonly SentMembers[]])[]
 
-/** As KeptMembers, but that bytes from another thread are plain arrays. */
-type SentMembers = Omit<KeptMembers, 'payload'> & { readonly payload: Uint8Array }
+/** Records one behind the other, in memory that threads share: in a message a million members would be copied twice. */
+interface SentMembers {
+  readonly payloads: SharedArrayBuffer
+  /** How many members each record has, and how many bytes. */
+  readonly records: readonly (readonly [count: number, bytes: number])[]
+}
+
+/** Bytes of records that are sent as one, at least. */
+const sentAtOnce = 256 * 1024
 
 /** Lists trees until no thread has any left. For EngineShares. */
 export function listShare({ kernel, cancel }: EngineContext, share: ListingShare): ListedTrees {
   const next = new Int32Array(share.next)
   const root = Root.of(kernel, share.root)
   try {
-    const listed: [Name, KeptMembers[]][] = []
+    const listed: [Name, SentMembers[]][] = []
     const takeNext = () => share.trees[Atomics.add(next, 0, 1)]
     for (let tree = takeNext(); tree !== undefined; tree = takeNext()) {
       cancel.check()
       const place = { directory: root.directory(parentName(tree)).fd, name: baseName(tree) }
       const records = listMembers(kernel, place, { staging: place.name, which: 'staged' }, () => cancel.check())
-      listed.push([tree, Array.from(records, keptMembers)])
+      listed.push([tree, [...sent(records)]])
     }
     return listed
   } finally {
     root.close()
   }
+}
+
+function* sent(records: Iterable<MembersRecord>): Generator<SentMembers> {
+  let some: KeptMembers[] = []
+  let bytes = 0
+  for (const record of records) {
+    const kept = keptMembers(record)
+    some.push(kept)
+    bytes += kept.payload.length
+    if (bytes < sentAtOnce) continue
+    yield pack(some, bytes)
+    some = []
+    bytes = 0
+  }
+  yield pack(some, bytes)
+}
+
+function pack(some: readonly KeptMembers[], bytes: number): SentMembers {
+  const payloads = new SharedArrayBuffer(bytes)
+  const memory = new Uint8Array(payloads)
+  let start = 0
+  for (const { payload } of some) {
+    memory.set(payload, start)
+    start += payload.length
+  }
+  return { payloads, records: some.map(({ count, payload }) => [count, payload.length]) }
 }
 
 /** The members of what was staged, as other threads find them. */
@@ -59,6 +92,14 @@ export class MemberListing {
 }
 
 function received([stagedName, members]: ListedTrees[number]): [Name, readonly KeptMembers[]] {
-  const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array) => Buffer.from(buffer, byteOffset, byteLength)
-  return [stagedName, members.map(({ count, payload }) => ({ count, payload: bufferOf(payload) }))]
+  return [stagedName, members.flatMap(unpack)]
+}
+
+function unpack({ payloads, records }: SentMembers): KeptMembers[] {
+  let start = 0
+  return records.map(([count, bytes]) => {
+    const payload = Buffer.from(payloads, start, bytes)
+    start += bytes
+    return { count, payload }
+  })
 }

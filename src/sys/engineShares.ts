@@ -17,6 +17,9 @@ const state = { waiting: 0, begun: 1, tooLate: 2 }
 /** Nothing is lost by looking again: a thread that dies while it works can then be told from one that is slow. */
 const lookAgainMs = 100
 
+/** Of what a share makes nearly nothing lives long: by itself the runtime lets 48 MB of it gather in each thread. */
+const limits = { maxYoungGenerationSizeMb: 12 }
+
 /** What a share is asked. */
 export interface SharedWork {
   /** The engine's. */
@@ -44,7 +47,7 @@ export class EngineShares {
   constructor(work: SharedWork, count: number, module: URL = engineWorker) {
     this.#work = work
     this.#shares = Array.from({ length: count }, () => {
-      const thread = startWorker(module, work.name)
+      const thread = startWorker(module, work.name, limits)
       thread.unref()
       thread.on('error', () => {}) // what it has to say comes through its port
       return { thread, current: undefined }

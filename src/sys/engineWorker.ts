@@ -1,7 +1,7 @@
 // Starts the threads that engines run in.
 
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
 
 /** The module that serves the table of all engines: it stands above the layers, since it knows them all. Source or bundle, as this is. */
 export const engineWorker: URL = new URL(`../engineWorker${extname(import.meta.url)}`, import.meta.url)
@@ -24,10 +24,10 @@ const loading = new Map<Worker, Int32Array>()
  * The process may end at any time, but waits for threads that are loading koffi: one that is ended in the middle of that
  * takes the process with it (SIGABRT: koffi 3.3 throws while its isolate is being terminated, which Node-API calls fatal).
  */
-export function startWorker(module: URL, firstEngine?: string): Worker {
+export function startWorker(module: URL, firstEngine?: string, resourceLimits: ResourceLimits = {}): Worker {
   const start: WorkerStart = { firstEngine, loaded: new SharedArrayBuffer(4) }
   // No flags of the main program: some of them (--input-type) a thread refuses.
-  const thread = new Worker(module, { execArgv: [], workerData: start })
+  const thread = new Worker(module, { execArgv: [], workerData: start, resourceLimits })
   if (loading.size === 0) process.once('exit', waitForAll)
   loading.set(thread, new Int32Array(start.loaded))
   thread.once('exit', () => forget(thread))
