@@ -45,8 +45,6 @@ export interface Door {
   /** Puts a path, or an attribute's name, into shared memory: its address, valid with the one before it. */
   path(path: Name): number
   attribute(name: Name): number
-  /** Where memory begins; it must live as long as the address is used. */
-  addressOf(memory: Uint8Array | Uint32Array): number
   /** Why the call that has just returned -1 was refused, for answers that are no errors. Must be the first thing after it. */
   errno(): ErrnoName
   /** The error of the call that has just returned -1. Must be the first thing after it, but for errno(). */
@@ -87,7 +85,6 @@ export function openDoor(): Door {
     values: Buffer.from(memory, areas.values, 65536),
     path,
     attribute: names(areas.attributes, XATTR_NAME_MAX + 1),
-    addressOf: (memory) => Number(koffi.address(memory)),
     errno: () => errnoName(koffi.errno()),
     failure(call, fd, path, secondFd, secondPath) {
       const code = errnoName(koffi.errno()) // before anything else can overwrite it

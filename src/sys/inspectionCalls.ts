@@ -13,21 +13,21 @@ export function inspectionCalls(
 ): Pick<Kernel, 'fstat' | 'statat' | 'findat' | 'readDirectory' | 'readlinkat' | 'handleAt'> {
   const { calls, invoke3, invoke4, invoke5, address, struct, struct32, values } = door
   const statFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT
-  const stats = new StatMemory(door.addressOf)
-  const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, stats.next())
+  const stats = new StatMemory()
+  const statx = (fd: Fd, path: number) => invoke5(calls.statx, fdOf(fd), path, statFlags, statxMask, address.struct)
   let handleFlags = AT_HANDLE_FID
 
   return {
     fstat(fd) {
       if (statx(fd, address.empty) < 0) throw door.failure('statx', fd)
-      return stats.take()
+      return stats.keep(struct32)
     },
     statat(directory, path) {
       if (statx(directory, door.path(path)) < 0) throw door.failure('statx', directory, path)
-      return stats.take()
+      return stats.keep(struct32)
     },
     findat(directory, path) {
-      if (statx(directory, door.path(path)) >= 0) return stats.take()
+      if (statx(directory, door.path(path)) >= 0) return stats.keep(struct32)
       if (door.errno() === 'ENOENT') return undefined // an answer, not an error: it costs no stack and no path
       throw door.failure('statx', directory, path)
     },

@@ -32,33 +32,37 @@ export function fileTypeBits(type: FileType): number {
   return bitsOfType.get(type) as number
 }
 
-// Where the parts of struct statx are, by 32-bit words; those behind `words` are of no use here.
+// Where the parts of a stat are, by 32-bit words.
 const at = {
   mask: 0,
   blockSize: 1,
   attributes: 2,
-  nlink: 4,
-  uid: 5,
-  gid: 6,
-  mode: 7,
-  ino: 8,
-  size: 10,
-  blocks: 12,
-  accessed: 16,
-  born: 20,
-  changed: 24,
-  modified: 28,
-  rdev: 32,
-  dev: 34,
-  words: 36,
+  nlink: 3,
+  uid: 4,
+  gid: 5,
+  mode: 6,
+  ino: 7,
+  size: 9,
+  blocks: 11,
+  accessed: 13,
+  born: 16,
+  changed: 19,
+  modified: 22,
+  rdev: 25,
+  dev: 27,
+  words: 29,
 } as const
-/** 32-bit words of a whole struct. */
-const structWords = 64
-/** Structs that lie in one piece of memory. */
-const structsAtOnce = 128
+/** Where the same words are in struct statx: what is left out pads it, or is of no use here. */
+const inStruct = Uint8Array.of(
+  ...[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], // mask to blocks
+  ...[16, 17, 18, 20, 21, 22, 24, 25, 26, 28, 29, 30], // four times, each two words of seconds and one of nanoseconds
+  ...[32, 33, 34, 35], // rdev and dev
+)
+/** Stats that lie in one piece of memory. */
+const statsAtOnce = 128
 
 /**
- * One struct statx, as it stands in memory; its parts are made when they are asked for.
+ * What one struct statx says, as words; its parts are made when they are asked for.
  *
  * A merge keeps one for each entry: as an object with a field for each part it took twice the room, and most of what
  * the garbage collector had to move.
@@ -172,38 +176,24 @@ export function unpackStat(words: Uint32Array, start: number): Stat {
   return new InodeStat(words, start)
 }
 
-/** Where the kernel writes one struct statx after the other: each stat is a view of what it wrote. */
+/** Keeps what the kernel says of one object after the other. */
 export class StatMemory {
-  readonly #addressOf: (words: Uint32Array) => number
   #words: Uint32Array = new Uint32Array(0)
   #start = 0
-  #end = 0
-  #address = 0
 
-  /** @param addressOf  of memory that stays where it is */
-  constructor(addressOf: (words: Uint32Array) => number) {
-    this.#addressOf = addressOf
-  }
-
-  /** Where the kernel is to write the next struct. */
-  next(): number {
-    if (this.#start === this.#end) this.#renew()
-    return this.#address + 4 * this.#start
-  }
-
-  /** What it has written there. @throws {SyscallError} EOVERFLOW for a size beyond 2^53, which no number could say exactly */
-  take(): Stat {
+  /** @throws {SyscallError} EOVERFLOW for a size beyond 2^53, which no number could say exactly */
+  keep(struct: Uint32Array): Stat {
+    if (this.#start === this.#words.length) this.#renew()
+    const words = this.#words
     const start = this.#start
-    if ((this.#words[start + at.size + 1] as number) >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
+    for (let word = 0; word < at.words; word++) words[start + word] = struct[inStruct[word] as number] as number
+    if ((words[start + at.size + 1] as number) >= 2 ** 21) throw new SyscallError('EOVERFLOW', 'statx')
     this.#start += at.words
-    return new InodeStat(this.#words, start)
+    return new InodeStat(words, start)
   }
 
-  /** A struct's last words are of no use, so the next one is written over them; behind the last one they need room. */
   #renew(): void {
-    this.#end = structsAtOnce * at.words
-    this.#words = new Uint32Array(this.#end + structWords - at.words)
-    this.#address = this.#addressOf(this.#words)
+    this.#words = new Uint32Array(statsAtOnce * at.words)
     this.#start = 0
   }
 }
