@@ -7,13 +7,12 @@ import type { RecordedEntry } from './entry.ts'
 import { withGhosts } from './ghosts.ts'
 import type { Journal } from './journal.ts'
 import { KeptInodes } from './keptInodes.ts'
-
 import { LostList, type LostOf } from './lostMetadata.ts'
-
 import type { Merging } from './mergeEngine.ts'
 import type { MergeReport } from './options.ts'
 import { withoutNames } from './ownership.ts'
-import { entriesOf, type Plan } from './plan.ts'
+import { entriesOf, type Plan, type PlannedEntry } from './plan.ts'
+import { some } from './plannedEntries.ts'
 import { recordBytes } from './record.ts'
 import { directoriesOf } from './removalSteps.ts'
 import { makeDirectories } from './root.ts'
@@ -58,7 +57,7 @@ export function commitPlan(
     {
       packages,
       directories,
-      keepsUnowned: [...entriesOf(plan), ...plan.removals].some(({ isUnowned }) => isUnowned === true),
+      keepsUnowned: some(entriesOf(plan), isKept) || plan.removals.some(isKept),
       expectedSteps: expected + plan.removals.length,
       stage,
       keepUndo: options.keepUndo,
@@ -70,6 +69,10 @@ export function commitPlan(
     },
   )
   return { ...totals, transaction: id, leftOvers, notes: [...notes, ...splits], lost: losses.all }
+}
+
+function isKept({ isUnowned }: Pick<PlannedEntry, 'isUnowned'>): boolean {
+  return isUnowned === true
 }
 
 /** The packages that are replaced by others, and so lose their records. */

@@ -14,7 +14,7 @@ export class KeptInodes {
   readonly #session: Pick<Session, 'root' | 'state'>
   /** Packages whose names go with this transaction. */
   readonly #going: ReadonlySet<string>
-  readonly #staying: readonly PlannedEntry[]
+  readonly #staying: PlannedEntry[] = []
   #inodes: ReadonlySet<string> | undefined
 
   /** @param entries  of the plan; those that stay as they are keep their inodes */
@@ -25,7 +25,7 @@ export class KeptInodes {
   ) {
     this.#session = session
     this.#going = going
-    this.#staying = [...entries].filter(({ fate }) => staying.has(fate))
+    for (const planned of entries) if (staying.has(planned.fate)) this.#staying.push(planned)
   }
 
   /** Whether a name that stays is the same inode as this object, which is displaced, or as one of its members. */

@@ -72,6 +72,15 @@ function pack(some: readonly KeptMembers[], bytes: number): SentMembers {
   return { payloads, records: some.map(({ count, payload }) => [count, payload.length]) }
 }
 
+/** Lets threads that are there list what was staged as a whole; undefined where there are none, or nothing is to be listed. */
+export function beginListing(
+  threads: EngineShares | undefined,
+  root: Fd,
+  trees: readonly Name[],
+): MemberListing | undefined {
+  return threads && trees.length > 0 ? new MemberListing(threads, root, trees) : undefined
+}
+
 /** The members of what was staged, as other threads find them. */
 export class MemberListing {
   readonly #shares: EngineShares

@@ -4,6 +4,7 @@ import type { EngineContext } from '../sys/engineThread.ts'
 import { toName } from '../sys/index.ts'
 import { commitPlan } from './commitPlan.ts'
 import { checkExpressible } from './contents.ts'
+import type { EntryFacts } from './entry.ts'
 import { NotApprovedError } from './errors.ts'
 import { type ImageTree, withImages, withTrees } from './imageTrees.ts'
 import { OtherRoots } from './mark.ts'
@@ -14,6 +15,7 @@ import { type Owners, withOwners } from './owners.ts'
 import { nameMatcher } from './ownership.ts'
 import { checkPackageName } from './packageName.ts'
 import { makePlan, type PackageImage, type Plan } from './plan.ts'
+import type { EntryList } from './plannedEntries.ts'
 import { Problems } from './problems.ts'
 import { ProgressMeter } from './progress.ts'
 import type { RecoveryReport } from './recover.ts'
@@ -113,9 +115,12 @@ function planningThreads({ engine, session, spareThreads }: Merging, images: rea
   return new StageThreads({ ...session, ...nothing, engine, spareThreads, images: images.map(({ image }) => image) })
 }
 
+function* allFacts(entries: EntryList): Generator<EntryFacts> {
+  for (const { entry } of entries) yield factsOf(entry)
+}
+
 function checkContents(plan: Plan, problems: Problems): void {
   for (const { packageName, entries } of plan.packages) {
-    const facts = entries.map(({ entry }) => factsOf(entry))
-    problems.attempt(() => checkExpressible(packageName, facts))
+    problems.attempt(() => checkExpressible(packageName, allFacts(entries)))
   }
 }

@@ -1,10 +1,11 @@
 // What a merge will do or did, in numbers and names.
 
-import { displayName } from '../sys/index.ts'
+import { displayName, type Name } from '../sys/index.ts'
 import type { Save } from './config/saves.ts'
 import { keptNames } from './obsolete.ts'
-import type { MergePlan, MergeReport, PackageReport, SavedFile, TransactionOptions } from './options.ts'
+import type { MergePlan, MergeReport, OfferedUpdate, PackageReport, SavedFile, TransactionOptions } from './options.ts'
 import { type Changes, entriesOf, type PlannedEntry } from './plan.ts'
+import type { EntryList } from './plannedEntries.ts'
 import { type EncodedSteps, encodeSteps } from './planSteps.ts'
 import { changedNames, endedNames } from './removalSteps.ts'
 import { restoredNames } from './restorations.ts'
@@ -42,14 +43,14 @@ export function describePlan(
   | 'changed'
 > {
   const changed = listChanged === true ? { changed: endedNames(changedNames(plan)) } : {}
-  const backedUp = [...entriesOf(plan), ...plan.removals]
-    .filter(({ isUnowned }) => isUnowned)
-    .map(({ liveName }) => displayName(liveName))
+  const backedUp: string[] = []
+  const updates: OfferedUpdate[] = []
+  for (const planned of entriesOf(plan)) {
+    if (planned.isUnowned) backedUp.push(displayName(planned.liveName))
+    if (planned.update !== undefined) updates.push(describeUpdate(planned, planned.update))
+  }
+  for (const { isUnowned, liveName } of plan.removals) if (isUnowned) backedUp.push(displayName(liveName))
   const restored = restoredNames(plan)
-  const updates = [...entriesOf(plan)].flatMap(({ entry, from, update }) => {
-    if (update === undefined) return []
-    return [{ package: from.packageName, name: displayName(entry.name), update: displayName(update) }]
-  })
   return {
     ...countPlan(plan),
     backedUp,
@@ -60,6 +61,10 @@ export function describePlan(
     saved: describeSaves(plan.config.saves),
     ...changed,
   }
+}
+
+function describeUpdate({ entry, from }: PlannedEntry, update: Name): OfferedUpdate {
+  return { package: from.packageName, name: displayName(entry.name), update: displayName(update) }
 }
 
 function countPlan(plan: Changes): Omit<MergePlan, 'steps' | 'triggered'> {
@@ -76,7 +81,7 @@ function countPlan(plan: Changes): Omit<MergePlan, 'steps' | 'triggered'> {
   return { packages, entries, counts: Object.fromEntries(all), ...(notReplaced.length > 0 && { notReplaced }) }
 }
 
-function countFates(entries: readonly PlannedEntry[], removed: number): Record<string, number> {
+function countFates(entries: EntryList, removed: number): Record<string, number> {
   const counts = new Map<string, number>()
   for (const { fate, live } of entries) add(counts, fate === 'place' && live !== undefined ? 'replace' : fate, 1)
   if (removed > 0) counts.set('remove', removed)

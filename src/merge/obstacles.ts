@@ -23,6 +23,8 @@ import type { State } from './state.ts'
 
 const fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND
 const sticky = 0o1000
+/** Of a record's entry, beside its name. */
+const recordedBytes = 100
 
 /** The directory that something is made in, or the nearest one above it that is there already. */
 export interface Site {
@@ -42,9 +44,12 @@ export function findObstacles(
   problems: Problems,
 ): void {
   const survey = new Survey(root, problems)
-  for (const planned of entriesOf(plan)) if (changing.has(planned.fate)) survey.addEntry(planned)
+  for (const planned of entriesOf(plan)) {
+    if (changing.has(planned.fate)) survey.addEntry(planned)
+    survey.addRecorded(planned)
+  }
   for (const removal of plan.removals) survey.addRemoval(removal)
-  survey.addRecords(state, plan)
+  survey.addRecords(state)
   survey.finish()
 }
 
@@ -55,6 +60,7 @@ class Survey {
   /** By live name; undefined for a name that is no directory, which is somebody else's problem. */
   readonly #sites = new Map<Name, Site | undefined>()
   readonly #readOnly = new Set<Name>()
+  #recordBytes = 0
   readonly #user = process.geteuid?.() ?? 0
 
   constructor(root: Root, problems: Problems) {
@@ -84,13 +90,18 @@ class Survey {
     this.#needs.addCopyUp(site, live)
   }
 
+  /** What a record says of an entry. */
+  addRecorded({ entry }: PlannedEntry): void {
+    this.#recordBytes += entry.name.length + recordedBytes
+  }
+
   /** The records go into the state directory, or where it will be made. */
-  addRecords(state: State, plan: Pick<Changes, 'packages'>): void {
+  addRecords(state: State): void {
     for (let name = state.name; ; name = parentName(name)) {
       const directory = this.#root.findDirectory(name)
       if (directory === undefined && name !== '') continue
       const site = this.#site(directory?.name ?? '')
-      if (site !== undefined) for (const { entries } of plan.packages) this.#needs.addRecord(site, entries)
+      if (site !== undefined) this.#needs.addBytes(site, this.#recordBytes)
       return
     }
   }

@@ -61,8 +61,13 @@ export function compareToRecords({ packages }: OwnersIndex, stats: ReadonlyMap<s
 
 /** The hashes of one package's names, which wait to be put into an index. */
 export class NameHashes {
-  #words = new Uint32Array(64 * hashWords)
+  #words: Uint32Array
   count = 0
+
+  /** @param expected  about how many names there will be */
+  constructor(expected: number = 64) {
+    this.#words = new Uint32Array(expected * hashWords)
+  }
 
   get words(): Uint32Array {
     return this.#words.subarray(0, this.count * hashWords)
@@ -71,7 +76,7 @@ export class NameHashes {
   add(name: Name): void {
     const at = this.count * hashWords
     if (at === this.#words.length) {
-      const grown = new Uint32Array(2 * at)
+      const grown = new Uint32Array(2 * at + hashWords)
       grown.set(this.#words)
       this.#words = grown
     }

@@ -16,6 +16,7 @@ import { LookAhead } from './lookAhead.ts'
 import type { LostOf } from './lostMetadata.ts'
 import { findObsolete, type Kept, type RecordedName, type Removal } from './obsolete.ts'
 import type { Owners } from './owners.ts'
+import type { EntryList } from './plannedEntries.ts'
 import { PlannedNames } from './plannedNames.ts'
 import { ImagePlanner } from './planner.ts'
 import type { Planning, PlanningRules } from './planning.ts'
@@ -76,7 +77,7 @@ export interface PlannedEntry {
 
 /** A package of a plan, with its entries in image order. */
 export interface PlannedPackage extends PackageImage {
-  readonly entries: readonly PlannedEntry[]
+  readonly entries: EntryList
 }
 
 /** What a transaction will do to names. */
@@ -187,5 +188,5 @@ export function firstNamesOf({ packages }: Pick<Plan, 'packages'>): ReadonlySet<
 
 /** All entries of a plan, package after package. */
 export function* entriesOf({ packages }: Pick<Changes, 'packages'>): Generator<PlannedEntry> {
-  for (const { entries } of packages) yield* entries
+  for (const { entries } of packages) for (const planned of entries) yield planned
 }

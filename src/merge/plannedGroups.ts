@@ -2,13 +2,14 @@
 
 import type { Name, Stat } from '../sys/index.ts'
 import type { PlannedEntry } from './plan.ts'
+import { type PlannedEntries, some } from './plannedEntries.ts'
 
 /**
  * Hard-link groups are adopted whole or placed whole, else one name would stay behind on the old inode; and two groups
  * never adopt one inode, else what the image has apart would be one.
  */
-export function placeGroupsWhole(entries: readonly PlannedEntry[]): readonly PlannedEntry[] {
-  if (!entries.some(({ fate }) => fate === 'adopt')) return entries
+export function placeGroupsWhole(entries: PlannedEntries): void {
+  if (!some(entries, ({ fate }) => fate === 'adopt')) return
   const broken = brokenGroups(entries)
   const adopted = new Map<string, Name>()
   for (const { entry, fate, live } of entries) {
@@ -20,13 +21,16 @@ export function placeGroupsWhole(entries: readonly PlannedEntry[]): readonly Pla
     if (group === first) adopted.set(inode, first)
     else broken.add(first)
   }
-  return entries.map((planned) =>
-    planned.fate === 'adopt' && broken.has(firstOf(planned.entry)) ? { ...planned, fate: 'refresh' } : planned,
-  )
+  let index = 0
+  for (const planned of entries) {
+    if (planned.fate === 'adopt' && broken.has(firstOf(planned.entry)))
+      entries.set(index, { ...planned, fate: 'refresh' })
+    index++
+  }
 }
 
 /** Groups, by their first names, whose names are not all adopted, or are not one inode now. */
-function brokenGroups(entries: readonly PlannedEntry[]): Set<Name> {
+function brokenGroups(entries: PlannedEntries): Set<Name> {
   const firsts = new Map<Name, Stat | undefined>()
   const broken = new Set<Name>()
   for (const { entry, fate, live } of entries) {

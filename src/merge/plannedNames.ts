@@ -1,12 +1,16 @@
 // The live names that a plan has already decided on: which entry will have each.
 
 import { baseName, joinName, type Name, parentName, type Stat } from '../sys/index.ts'
+import { PackedEntries } from './packedEntries.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { Root } from './root.ts'
 import { folded, isOneName } from './spellings.ts'
 
 /** Planned entries by where they will be. */
 export class PlannedNames {
+  /** Most entries: those of which there is little to know. */
+  readonly packed: PackedEntries = new PackedEntries()
+  /** All others; those in directories that fold case among them. */
   readonly #byLiveName = new Map<Name, PlannedEntry>()
   /** Of directories that fold case, by the name in one case. */
   readonly #byFolded = new Map<string, PlannedEntry>()
@@ -16,12 +20,13 @@ export class PlannedNames {
 
   /** The entry that has a name already; in any spelling where its directory folds case. */
   find(liveName: Name, isFolded = false): PlannedEntry | undefined {
-    return this.#byLiveName.get(liveName) ?? (isFolded ? this.#byFolded.get(inOneCase(liveName)) : undefined)
+    const planned = this.#byLiveName.get(liveName) ?? this.packed.find(liveName)
+    return planned ?? (isFolded ? this.#byFolded.get(inOneCase(liveName)) : undefined)
   }
 
-  /** Gives a name to an entry; one that has it already keeps it. */
+  /** Gives a name to an entry that is not packed; one that has it already keeps it. */
   add(planned: PlannedEntry, isFolded = false): void {
-    if (this.#byLiveName.has(planned.liveName)) return
+    if (this.find(planned.liveName) !== undefined) return
     this.#byLiveName.set(planned.liveName, planned)
     if (isFolded) this.#byFolded.set(inOneCase(planned.liveName), planned)
   }
@@ -33,9 +38,9 @@ export class PlannedNames {
 
   /** Whether a new version has a name, or replaces a directory above it. */
   covers(liveName: Name): boolean {
-    if (this.#byLiveName.has(liveName) || this.#kept.has(liveName)) return true
+    if (this.find(liveName) !== undefined || this.#kept.has(liveName)) return true
     for (let above = parentName(liveName); above !== ''; above = parentName(above)) {
-      const planned = this.#byLiveName.get(above)
+      const planned = this.find(above)
       if (planned !== undefined && planned.entry.type !== 'directory') return true
     }
     return false

@@ -20,6 +20,7 @@ import { LinkGroups } from './hardLinks.ts'
 import { type Comparison, hasMetadata } from './live.ts'
 import type { LookAhead } from './lookAhead.ts'
 import type { Fate, PackageImage, PlannedEntry } from './plan.ts'
+import { type EntryList, PlannedEntries } from './plannedEntries.ts'
 import { placeGroupsWhole } from './plannedGroups.ts'
 import { directoryBehind, isOwnLink } from './plannedLinks.ts'
 import type { Planning } from './planning.ts'
@@ -38,7 +39,7 @@ export class ImagePlanner {
   readonly #planning: Planning
   readonly #from: PackageImage
   readonly #ahead: LookAhead
-  readonly #entries: PlannedEntry[] = []
+  readonly #entries: PlannedEntries
   /** Live names of entries that have several names, by the first of them. */
   readonly #firstNames = new Map<Name, Name>()
   readonly #links = new LinkGroups()
@@ -49,15 +50,17 @@ export class ImagePlanner {
     this.#from = from
     this.#ahead = ahead
     this.#directories.set('', { liveName: '', isNew: false, isFolding: planning.folding.in('') })
+    this.#entries = new PlannedEntries(planning.names.packed)
   }
 
-  plan(): readonly PlannedEntry[] {
+  plan(): EntryList {
     this.#planning.selfMerge.checkTop(this.#from.image)
     for (const entry of this.#ahead.over(this.#from.image.entries())) {
       this.#planning.beforeEntry()
       this.#add(entry)
     }
-    return placeGroupsWhole(this.#entries)
+    placeGroupsWhole(this.#entries)
+    return this.#entries
   }
 
   #add(entry: TreeEntry): void {
@@ -74,11 +77,12 @@ export class ImagePlanner {
     // What is offered beside a directory of the old version leaves that to be removed.
     if (planned.liveName !== decided.liveName && decided.live?.type !== 'directory')
       names.add(decided, parent.isFolding)
-    names.add(planned, parent.isFolding)
+    const packed = parent.isFolding ? undefined : names.packed.add(planned)
+    if (packed === undefined) names.add(planned, parent.isFolding)
+    this.#entries.push(packed ?? planned)
     if (entry.type === 'directory') this.#directories.set(entry.name, this.#targetOf(planned, parent))
     else if (entry.stat.nlink > 1 && planned.entry.linkTo === undefined && !isAside(planned))
       this.#firstNames.set(entry.name, planned.liveName)
-    this.#entries.push(planned)
   }
 
   /** Where members of a planned directory go; what is new folds case as what it is in. */

@@ -49,7 +49,7 @@ export const changing: ReadonlySet<Fate> = new Set(['place', 'refresh', 'setAsid
 
 /** Every name that a plan places, replaces, changes, saves something under, removes or gives back. */
 export function* changedNames({ packages, removals, restorations, config }: Changes): Generator<Name> {
-  for (const { fate, liveName } of entriesOf({ packages })) if (changing.has(fate)) yield liveName
+  for (const planned of entriesOf({ packages })) if (changing.has(planned.fate)) yield planned.liveName
   for (const { to } of config.saves) yield to
   for (const { liveName } of removals) yield liveName
   const removed = new Set(restorations.length > 0 ? removals.map(({ liveName }) => liveName) : [])
@@ -58,14 +58,16 @@ export function* changedNames({ packages, removals, restorations, config }: Chan
 
 /** Names one after the other, each ended by a NUL. */
 export function endedNames(names: Iterable<Name>): Uint8Array {
-  return nameBytes([...names].map((name) => `${name}\0`).join(''))
+  let ended = ''
+  for (const name of names) ended += `${name}\0`
+  return nameBytes(ended)
 }
 
 /** Every live directory that a plan changes something in. */
 export function directoriesOf(plan: Pick<Changes, 'packages' | 'removals' | 'restorations' | 'config'>): Set<Name> {
   const names = new Set<Name>()
-  for (const { fate, isInNewDirectory, liveName } of entriesOf(plan)) {
-    if (!isInNewDirectory && changing.has(fate)) names.add(parentName(liveName))
+  for (const planned of entriesOf(plan)) {
+    if (!planned.isInNewDirectory && changing.has(planned.fate)) names.add(parentName(planned.liveName))
   }
   for (const { liveName } of plan.removals) names.add(parentName(liveName))
   for (const name of directoriesOfRestorations(plan.restorations)) names.add(name)

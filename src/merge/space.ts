@@ -24,8 +24,6 @@ const cloning: ReadonlySet<number> = new Set([magics.btrfs, magics.xfs, magics.o
 const wholeBlocks: ReadonlySet<number> = new Set([magics.ext, magics.xfs, magics.tmpfs])
 /** ext4(5): a symlink of fewer bytes lives in its inode; others keep longer ones there. */
 const inodeBytes = 60
-/** Of a record's entry, beside its name. */
-const recordedBytes = 100
 
 /** Sums up what entries need. */
 export class SpaceNeeds {
@@ -52,9 +50,9 @@ export class SpaceNeeds {
     if (need.fileSystem.magic === magics.overlay) need.bytes += live.blocks * 512
   }
 
-  /** A package's record. */
-  addRecord(site: Site, entries: readonly PlannedEntry[]): void {
-    this.#of(site).bytes += entries.reduce((sum, { entry }) => sum + entry.name.length + recordedBytes, 0)
+  /** What is written there beside entries. */
+  addBytes(site: Site, bytes: number): void {
+    this.#of(site).bytes += bytes
   }
 
   /** One error for each file system that has not enough. */

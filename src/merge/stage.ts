@@ -2,18 +2,22 @@
 
 import type { Mover, Place } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
-import { baseName, displayName, isSyscallError, type Kernel, type Name, parentName, statWith } from '../sys/index.ts'
+import { baseName, displayName, type Kernel, type Name, parentName, statWith } from '../sys/index.ts'
 import { addBytes, type CopyTotals } from './copyTotals.ts'
 import type { RecordedEntry } from './entry.ts'
+import { EntryNumbers, type NumberedEntry } from './entryNumbers.ts'
 import type { Journal } from './journal.ts'
 import type { KeptInodes } from './keptInodes.ts'
 import type { Comparer } from './live.ts'
 import type { LostOf } from './lostMetadata.ts'
-import { MemberListing } from './memberListing.ts'
+import { beginListing } from './memberListing.ts'
 import { finishNewDirectory, makeNewDirectory } from './newDirectories.ts'
+import { NumberSet } from './numberSet.ts'
 import { type Fate, firstNamesOf, type Plan, type PlannedEntry } from './plan.ts'
+import type { EntryList } from './plannedEntries.ts'
 import { removalSteps } from './removalSteps.ts'
 import type { Root } from './root.ts'
+import { tryLink } from './stagedLinks.ts'
 import { StagedRecords } from './stagedRecords.ts'
 import { StagedSteps } from './stagedSteps.ts'
 import { type SpareThreads, StageThreads, type TaskResult } from './stageThreads.ts'
@@ -50,7 +54,7 @@ export interface StageInput {
 export interface Staged {
   readonly steps: readonly StagedStep[]
   /** What is recorded of the entries of a package of the plan, in their order. */
-  readonly recordedOf: (entries: readonly PlannedEntry[]) => Iterable<RecordedEntry | undefined>
+  readonly recordedOf: (entries: EntryList) => Iterable<RecordedEntry | undefined>
 }
 
 /** Stages every entry of a plan. */
@@ -59,7 +63,7 @@ export function stagePlan(input: StageInput, plan: Plan, area: StagingArea, jour
   const threads = new StageThreads({ ...input, images: plan.packages.map(({ image }) => image) })
   const verdicts = findVerdicts({ ...input, threads, records }, plan)
   const staging = new Staging({ ...input, threads, records }, plan, area)
-  staging.layOut(plan, verdicts)
+  staging.layOut(verdicts)
   const takeOut = new TakeOut(area, journal)
   const declined = staging.take(takeOut)
   staging.copy()
@@ -67,16 +71,10 @@ export function stagePlan(input: StageInput, plan: Plan, area: StagingArea, jour
   staging.finishDirectories()
   takeOut.leave(plan, verdicts, declined)
   const steps = [
-    ...staging.steps.all(listingOf(input, staging.steps.directories)),
+    ...staging.steps.all(beginListing(input.spareThreads.started, input.root.fd, staging.steps.directories)),
     ...removalSteps(plan, area, input.kept),
   ]
   return { steps, recordedOf: (entries) => records.recordedOf(entries) }
-}
-
-/** Lets threads that are there list what was staged as a whole. */
-function listingOf({ root, spareThreads }: StageInput, directories: readonly Name[]): MemberListing | undefined {
-  const { started } = spareThreads
-  return started && directories.length > 0 ? new MemberListing(started, root.fd, directories) : undefined
 }
 
 interface StagingInput extends StageInput {
@@ -112,8 +110,11 @@ class Staging {
   readonly #staged = new Map<Name, { readonly stagedName: Name; readonly number: number }>()
   readonly #newDirectories: ToMake[] = []
   readonly #toTake: TakenEntry[] = []
-  readonly #toCopy: ToMake[] = []
-  readonly #toLink: ToMake[] = []
+  readonly #numbers: EntryNumbers
+  /** By number, what is made beside its live name. What is made in a new directory is a ToMake only while it is needed. */
+  readonly #beside = new Map<number, ToMake>()
+  readonly #toCopy: NumberSet
+  readonly #toLink: NumberSet
   readonly steps: StagedSteps
 
   constructor(input: StagingInput, plan: Plan, area: StagingArea) {
@@ -121,48 +122,63 @@ class Staging {
     this.#kernel = input.root.kernel
     this.#area = area
     this.#firstNames = firstNamesOf(plan)
+    this.#numbers = new EntryNumbers(plan.packages)
+    this.#toCopy = new NumberSet(this.#numbers.count)
+    this.#toLink = new NumberSet(this.#numbers.count)
     this.steps = new StagedSteps(input, area)
   }
 
   /** Makes the new directories and gives every object its staging name. */
-  layOut({ packages }: Plan, verdicts: readonly (readonly Verdict[])[]): void {
-    let number = 0
-    packages.forEach(({ entries }, image) => {
-      const verdictOf = (index: number) => verdicts[image]?.[index] ?? 'make'
-      for (const [index, planned] of entries.entries()) {
-        this.#input.beforeEntry()
-        const verdict = verdictOf(index)
-        if (verdict === 'make') this.#add(planned, image, number)
-        else if (verdict !== 'withParent') {
-          let end = index + 1
-          while (end < entries.length && verdictOf(end) === 'withParent') end++
-          const toMake = this.#toMake(planned, image, number)
-          this.#toTake.push({ toMake, planned, stagedName: toMake.stagedName, whole: entries.slice(index, end) })
-        }
-        number++
+  layOut(verdicts: readonly (readonly Verdict[])[]): void {
+    for (let number = 0; number < this.#numbers.count; number++) {
+      this.#input.beforeEntry()
+      const entry = this.#numbers.at(number)
+      const verdictOf = (of: number) => verdicts[entry.image]?.[of - this.#numbers.firstOf(entry.image)] ?? 'make'
+      if (verdictOf(number) === 'make') this.#add(entry)
+      else if (verdictOf(number) !== 'withParent') {
+        const whole = [entry.planned]
+        while (verdictOf(number + whole.length) === 'withParent')
+          whole.push(this.#numbers.at(number + whole.length).planned)
+        const toMake = this.#lay(entry)
+        this.#toTake.push({ toMake, planned: entry.planned, stagedName: toMake.stagedName, whole })
       }
-    })
+    }
   }
 
-  #add(planned: PlannedEntry, image: number, number: number): void {
+  #add(entry: NumberedEntry): void {
+    const { planned, number } = entry
     const { fate } = planned
-    if (fate === 'newDirectory') return this.#makeDirectory(this.#toMake(planned, image, number))
-    if (makesObject.has(fate)) return this.#addObject(this.#toMake(planned, image, number))
+    if (fate === 'newDirectory') return this.#makeDirectory(this.#lay(entry))
+    if (makesObject.has(fate)) {
+      if (!planned.isInNewDirectory || planned.entry.stat.nlink > 1) this.#lay(entry)
+      return this.#addObject(entry)
+    }
     if (fate === 'changeDirectory') this.#changeDirectory(planned, number)
     else if (fate !== 'twin' && fate !== 'keepLive') this.#input.records.addLive(number, planned)
     this.#input.onEntry(sizeOf(planned.entry))
   }
 
-  /** Where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
-  #toMake(planned: PlannedEntry, image: number, number: number): ToMake {
-    const { entry, isInNewDirectory, liveName } = planned
-    const parent = isInNewDirectory ? this.#staged.get(parentName(liveName))?.stagedName : parentName(liveName)
-    const hiddenName = isInNewDirectory ? undefined : this.#area.newName()
-    const toMake = new ToMake({ planned, image, number }, parent ?? '', hiddenName)
+  /** Decides where an entry is made: inside its new parent under its own name, or beside its live name under a hidden one. */
+  #lay(numbered: NumberedEntry): ToMake {
+    const { entry, isInNewDirectory, liveName } = numbered.planned
+    const toMake = isInNewDirectory
+      ? this.#inNewDirectory(numbered)
+      : new ToMake(numbered, parentName(liveName), this.#area.newName())
     if (entry.type === 'directory' || this.#firstNames.has(liveName))
-      this.#staged.set(liveName, { stagedName: toMake.stagedName, number })
-    if (!isInNewDirectory) this.steps.add(toMake)
+      this.#staged.set(liveName, { stagedName: toMake.stagedName, number: numbered.number })
+    if (!isInNewDirectory) {
+      this.#beside.set(numbered.number, toMake)
+      this.steps.add(toMake)
+    }
     return toMake
+  }
+
+  #inNewDirectory(entry: NumberedEntry): ToMake {
+    return new ToMake(entry, this.#staged.get(parentName(entry.planned.liveName))?.stagedName ?? '', undefined)
+  }
+
+  #toMake(number: number): ToMake {
+    return this.#beside.get(number) ?? this.#inNewDirectory(this.#numbers.at(number))
   }
 
   #place(name: Name): Place {
@@ -177,9 +193,9 @@ class Staging {
     this.#input.onEntry(0)
   }
 
-  #addObject(toMake: ToMake): void {
-    if (toMake.planned.linkedTo === undefined) this.#toCopy.push(toMake)
-    else this.#toLink.push(toMake)
+  #addObject({ planned, number }: NumberedEntry): void {
+    if (planned.linkedTo === undefined) this.#toCopy.add(number)
+    else this.#toLink.add(number)
   }
 
   #changeDirectory(planned: PlannedEntry, number: number): void {
@@ -189,27 +205,28 @@ class Staging {
     this.#input.records.addLive(number, { ...planned, live: statWith(live, after) })
   }
 
-  /** Takes what is to be taken. @returns the entries that have to be made after all */
-  take(takeOut: TakeOut): ReadonlySet<PlannedEntry> {
+  /** Takes what is to be taken. @returns the numbers of the entries that have to be made after all */
+  take(takeOut: TakeOut): ReadonlySet<number> {
     for (const { planned, stagedName } of this.#toTake) {
       if (planned.from.image.mode === 'move') this.steps.markTaken(stagedName)
     }
     const declined = new Set(takeOut.take(this.#toTake))
-    const made = new Set<PlannedEntry>()
+    const made = new Set<number>()
     for (const toTake of this.#toTake) {
       if (!declined.has(toTake)) for (const planned of toTake.whole) this.#countTaken(planned)
-      else for (const planned of this.#makeAfterAll(toTake)) made.add(planned)
+      else for (const number of this.#makeAfterAll(toTake)) made.add(number)
     }
     return made
   }
 
-  #makeAfterAll({ toMake: first, whole }: TakenEntry): readonly PlannedEntry[] {
-    for (const [index, planned] of whole.entries()) {
-      const toMake = index === 0 ? first : this.#toMake(planned, first.image, first.number + index)
-      if (planned.entry.type === 'directory') this.#makeDirectory(toMake)
-      else this.#addObject(toMake)
-    }
-    return whole
+  #makeAfterAll({ toMake: first, whole }: TakenEntry): readonly number[] {
+    return whole.map(({ entry }, index) => {
+      const numbered = this.#numbers.at(first.number + index)
+      const toMake = index === 0 ? first : this.#lay(numbered)
+      if (entry.type === 'directory') this.#makeDirectory(toMake)
+      else this.#addObject(numbered)
+      return numbered.number
+    })
   }
 
   #countTaken({ entry }: PlannedEntry): void {
@@ -222,57 +239,46 @@ class Staging {
     this.#copyAll(this.#toCopy)
   }
 
-  #copyAll(all: readonly ToMake[]): void {
+  /** @param all  numbers of entries */
+  #copyAll(all: Iterable<number>): void {
     const { records, threads } = this.#input
-    const making = new Making(this.#input)
-    const taskOf = (one: ToMake | ApartDigest) => making.taskOf(one)
+    const making = new Making(this.#input, this.#numbers, (number) => this.#toMake(number))
+    const taskOf = (one: number | ApartDigest) => making.taskOf(one)
     threads.run(making.of(all), taskOf, (one, result) => {
-      if (!('digestOf' in one)) this.#takeResult(one, result)
-      else if (result.digest !== undefined) records.addDigest(one.digestOf.number, result.digest)
+      if (typeof one === 'number') this.#takeResult(one, result)
+      else if (result.digest !== undefined) records.addDigest(one.digestOf, result.digest)
     })
   }
 
-  #takeResult(toMake: ToMake, result: TaskResult): void {
-    const { planned, number } = toMake
+  #takeResult(number: number, { digest, facts }: TaskResult): void {
+    const { planned } = this.#numbers.at(number)
     const { entry, from } = planned
     const { records, digests } = this.#input
-    records.addStaged(number, planned, result)
-    const known = digests && entry.type === 'file' ? from.image.digestOf(entry.name) : undefined
-    if (known !== undefined) records.addDigest(number, known)
-    if (result.facts !== undefined) this.steps.addFacts(toMake.stagedName, result.facts)
-    if (result.facts?.lost !== undefined) this.#input.lost({ name: entry.name, losses: result.facts.lost })
+    const known = () => (digests && entry.type === 'file' ? from.image.digestOf(entry.name) : undefined)
+    records.addStaged(number, planned, { digest: digest ?? known(), facts })
+    if (facts !== undefined) this.steps.addFacts(this.#toMake(number).stagedName, facts)
+    if (facts?.lost !== undefined) this.#input.lost({ name: entry.name, losses: facts.lost })
   }
 
   /** Further names of objects that are staged by now; where two names cannot be one inode they become two objects. */
   link(): void {
-    const split: ToMake[] = []
-    for (const toMake of this.#toLink) {
-      const { planned, number, stagedName } = toMake
+    const split: number[] = []
+    for (const number of this.#toLink) {
+      const { planned, stagedName } = this.#toMake(number)
       this.#input.beforeEntry()
       const first = this.#staged.get(planned.linkedTo ?? '')
-      if (first === undefined || !this.#tryLink(this.#place(first.stagedName), this.#place(stagedName))) {
-        split.push(toMake)
+      if (first === undefined || !tryLink(this.#kernel, this.#place(first.stagedName), this.#place(stagedName))) {
+        split.push(number)
         continue
       }
       this.#input.records.addLink(number, planned, first.number)
       this.#input.onEntry(sizeOf(planned.entry))
     }
     this.#copyAll(split)
-    for (const { number, planned } of split) {
+    for (const number of split) {
       this.#input.records.addSplit(number)
-      const name = displayName(planned.entry.name)
+      const name = displayName(this.#numbers.at(number).planned.entry.name)
       this.#input.note(`'${name}' became an object of its own: it cannot be linked to the others`)
-    }
-  }
-
-  /** Several mounts may be below the root, and some file systems have no hard links. */
-  #tryLink(existing: Place, place: Place): boolean {
-    try {
-      this.#kernel.linkat(existing.directory, existing.name, place.directory, place.name)
-      return true
-    } catch (error) {
-      if (!isSyscallError(error, 'EXDEV', 'EMLINK', 'EPERM', 'EOPNOTSUPP', 'ENOSYS')) throw error
-      return false
     }
   }
 

@@ -137,9 +137,8 @@ export class StageThreads {
    * @param onResult  told of each, in their order; the digest is valid during the call
    * @throws the first error of any thread; no thread works any more then
    */
-  run<T>(all: readonly T[], taskOf: (one: T) => StageTask, onResult: (one: T, result: TaskResult) => void): void {
-    for (let start = 0; start < all.length; start += tasksAtOnce)
-      this.begin(all.slice(start, start + tasksAtOnce), taskOf).finish(onResult)
+  run<T>(all: Iterable<T>, taskOf: (one: T) => StageTask, onResult: (one: T, result: TaskResult) => void): void {
+    for (const some of inBlocks(all, tasksAtOnce)) this.begin(some, taskOf).finish(onResult)
   }
 
   /** Lets the other threads begin tasks while this one does something else; until they are over no others can be begun. */
@@ -196,6 +195,17 @@ export class StageThreads {
     for (const { copies } of others) for (const [name, copy] of copies) this.#input.engine.tellCopy?.(name, copy)
     return [own, ...others]
   }
+}
+
+function* inBlocks<T>(all: Iterable<T>, length: number): Generator<readonly T[]> {
+  let block: T[] = []
+  for (const one of all) {
+    block.push(one)
+    if (block.length < length) continue
+    yield block
+    block = []
+  }
+  if (block.length > 0) yield block
 }
 
 function isWorthThreads(table: TaskTable): boolean {

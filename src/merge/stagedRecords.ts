@@ -3,8 +3,10 @@
 
 import { baseName, type Fd, type Kernel, type Name, parentName, type Stat } from '../sys/index.ts'
 import type { EntryObject, RecordedEntry, Writable, Xattrs } from './entry.ts'
+import { EntryNumbers } from './entryNumbers.ts'
 import { type Comparer, hasMetadata } from './live.ts'
-import type { Plan, PlannedEntry } from './plan.ts'
+import { entriesOf, type Plan, type PlannedEntry } from './plan.ts'
+import type { EntryList } from './plannedEntries.ts'
 import type { Root } from './root.ts'
 import type { TaskFacts } from './stageTask.ts'
 import type { TaskResult } from './stageThreads.ts'
@@ -38,6 +40,7 @@ export class StagedRecords {
   readonly #input: RecordingInput
   readonly #kernel: Kernel
   readonly #plan: Plan
+  readonly #numbers: EntryNumbers
   readonly #state: Uint8Array
   #digests: Buffer | undefined
   readonly #differences = new Map<number, Difference>()
@@ -48,24 +51,23 @@ export class StagedRecords {
     this.#input = input
     this.#kernel = input.root.kernel
     this.#plan = plan
-    const count = plan.packages.reduce((sum, { entries }) => sum + entries.length, 0)
-    this.#state = new Uint8Array(count)
-    for (const { entries } of plan.packages)
-      for (const { fate, liveName } of entries) if (fate === 'twin') this.#twins.set(liveName, undefined)
+    this.#numbers = new EntryNumbers(plan.packages)
+    this.#state = new Uint8Array(this.#numbers.count)
+    for (const planned of entriesOf(plan)) if (planned.fate === 'twin') this.#twins.set(planned.liveName, undefined)
   }
 
-  #add(number: number, liveName: Name, difference?: Difference): void {
+  #add(number: number, planned: Pick<PlannedEntry, 'liveName'>, difference?: Difference): void {
     if (this.#state[number] === known.nothing) this.#state[number] = known.asTheImage
     if (difference === undefined) this.#differences.delete(number)
     else this.#differences.set(number, difference)
-    if (this.#twins.has(liveName)) this.#twins.set(liveName, number)
+    if (this.#twins.size > 0 && this.#twins.has(planned.liveName)) this.#twins.set(planned.liveName, number)
   }
 
   /** An object of the image, staged or to be taken as it is. */
-  addStaged(number: number, { liveName }: PlannedEntry, { digest, facts }: TaskResult): void {
+  addStaged(number: number, planned: PlannedEntry, { digest, facts }: TaskResult): void {
     const { xattrs = none, staged: parts } = facts ?? {}
     const isAsTheImage = xattrs.length === 0 && parts === undefined
-    this.#add(number, liveName, isAsTheImage ? undefined : { xattrs, ...(parts && { parts }) })
+    this.#add(number, planned, isAsTheImage ? undefined : { xattrs, ...(parts && { parts }) })
     if (digest !== undefined) this.addDigest(number, digest)
   }
 
@@ -77,14 +79,15 @@ export class StagedRecords {
   }
 
   /** A new directory, as the image has it. */
-  addDirectory(number: number, { entry, from, liveName }: PlannedEntry): void {
+  addDirectory(number: number, planned: PlannedEntry): void {
+    const { entry, from } = planned
     const xattrs = this.#input.comparer.attributesAt(from.image.place(entry.name))
-    this.#add(number, liveName, xattrs.length === 0 ? undefined : { xattrs })
+    this.#add(number, planned, xattrs.length === 0 ? undefined : { xattrs })
   }
 
   /** All names of a hard-link group have one inode, so they are recorded alike. */
-  addLink(number: number, { liveName }: PlannedEntry, first: number): void {
-    this.#add(number, liveName, { linkOf: first })
+  addLink(number: number, planned: PlannedEntry, first: number): void {
+    this.#add(number, planned, { linkOf: first })
   }
 
   /** Staged as an object of its own, because it could not be linked. */
@@ -93,7 +96,8 @@ export class StagedRecords {
   }
 
   /** What stays as it is goes into the record as it is. */
-  addLive(number: number, { entry, fate, live, liveName, sha256, xattrs }: PlannedEntry): void {
+  addLive(number: number, planned: PlannedEntry): void {
+    const { entry, fate, live, liveName, sha256, xattrs } = planned
     if (liveName === '' || live === undefined) return
     const place = { directory: this.#input.root.directory(parentName(liveName)).fd, name: baseName(liveName) }
     const isBehindLink = live.type === 'symlink' && entry.type === 'directory'
@@ -102,14 +106,14 @@ export class StagedRecords {
     const attributes = xattrs ?? this.#input.comparer.attributesAt(place)
     const isKept = fate === 'keepDirectory' && !hasMetadata(factsOf(entry), stat)
     const isAsTheImage = attributes.length === 0 && !isKept && isSame(parts, entry)
-    this.#add(number, liveName, isAsTheImage ? undefined : { xattrs: attributes, parts, ...(isKept ? { isKept } : {}) })
+    this.#add(number, planned, isAsTheImage ? undefined : { xattrs: attributes, parts, ...(isKept ? { isKept } : {}) })
     if (sha256 !== undefined) this.addDigest(number, Buffer.from(sha256, 'hex'))
   }
 
   /** A new directory whose metadata could not all be kept. */
-  correctDirectory(number: number, { liveName }: PlannedEntry, fd: Fd): void {
+  correctDirectory(number: number, planned: PlannedEntry, fd: Fd): void {
     const xattrs = this.#input.comparer.attributesAt({ directory: fd, name: '.' })
-    this.#add(number, liveName, { xattrs, parts: partsOf(this.#kernel.fstat(fd)) })
+    this.#add(number, planned, { xattrs, parts: partsOf(this.#kernel.fstat(fd)) })
   }
 
   /**
@@ -118,8 +122,8 @@ export class StagedRecords {
    *
    * Twins are one live object, recorded under the name that each of them has in its image.
    */
-  *recordedOf(entries: readonly PlannedEntry[]): Generator<RecordedEntry | undefined> {
-    let number = this.#firstNumberOf(entries)
+  *recordedOf(entries: EntryList): Generator<RecordedEntry | undefined> {
+    let number = this.#numbers.firstOf(this.#plan.packages.findIndex((each) => each.entries === entries))
     for (const planned of entries) {
       const own = planned.fate === 'twin' ? this.#twins.get(planned.liveName) : number
       number++
@@ -127,34 +131,16 @@ export class StagedRecords {
         yield undefined
         continue
       }
-      const recorded = this.#recordedAt(own, this.#plannedAt(own))
+      const recorded = this.#recordedAt(own, planned.fate === 'twin' ? this.#numbers.at(own).planned : planned)
       const named = planned.fate === 'twin' ? renamed(recorded, planned.entry) : recorded
       yield isConfig(planned) ? { ...named, isConfig: true } : named
     }
   }
 
-  #firstNumberOf(entries: readonly PlannedEntry[]): number {
-    let number = 0
-    for (const each of this.#plan.packages) {
-      if (each.entries === entries) return number
-      number += each.entries.length
-    }
-    throw new Error('these are not the entries of a package of the plan')
-  }
-
-  #plannedAt(number: number): PlannedEntry {
-    let rest = number
-    for (const { entries } of this.#plan.packages) {
-      if (rest < entries.length) return entries[rest] as PlannedEntry
-      rest -= entries.length
-    }
-    throw new RangeError(`no entry ${number} in the plan`)
-  }
-
   #recordedAt(number: number, { entry }: PlannedEntry): RecordedEntry {
     const difference = this.#differences.get(number)
     if (difference?.linkOf !== undefined) {
-      return renamed(this.#recordedAt(difference.linkOf, this.#plannedAt(difference.linkOf)), entry)
+      return renamed(this.#recordedAt(difference.linkOf, this.#numbers.at(difference.linkOf).planned), entry)
     }
     const recorded: Writable<RecordedEntry> = Object.assign(factsOf(entry), { xattrs: difference?.xattrs ?? none })
     if (difference?.isSplit) delete recorded.linkTo

@@ -71,11 +71,18 @@ export class TakeOut {
     return inodes.size > 0 && whole.some(({ entry }) => entry.stat.nlink > 1 && inodes.has(inodeOf(entry)))
   }
 
-  /** Journals what is left of an image, which goes once the merge is final. */
-  leave(plan: Plan, verdicts: readonly (readonly Verdict[])[], declined: ReadonlySet<PlannedEntry>): void {
-    plan.packages.forEach(({ image, entries }, index) => {
+  /**
+   * Journals what is left of an image, which goes once the merge is final.
+   *
+   * @param declined  numbers of entries
+   */
+  leave({ packages }: Plan, verdicts: readonly (readonly Verdict[])[], declined: ReadonlySet<number>): void {
+    let number = 0
+    packages.forEach(({ image, entries }, index) => {
+      const first = number
+      number += entries.length
       if (image.mode !== 'move') return
-      const left = entries.filter((planned, at) => verdicts[index]?.[at] === 'make' || declined.has(planned))
+      const left = [...entries].filter((_, at) => verdicts[index]?.[at] === 'make' || declined.has(first + at))
       for (const [within, members] of inBatches(left)) {
         const seen = members.map(({ entry }) => [baseName(entry.name), seenOf(entry.stat)] as const)
         this.#area.takings.addRemainder({ image: this.#numberOf(image), within, members: seen }, this.#journal)

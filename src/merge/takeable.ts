@@ -33,10 +33,14 @@ export interface TakeableInput {
   readonly shared: ReadonlySet<Name>
 }
 
-/** The new live directories of a plan that get something from another image, or from another directory of theirs, too. */
+/**
+ * The new live directories of a plan that get something from another image, or from another directory of theirs, too;
+ * none where nothing may be taken.
+ */
 export function sharedDirectories({ packages }: Pick<Plan, 'packages'>): ReadonlySet<Name> {
   const made = new Map<Name, PlannedEntry>()
   const shared = new Set<Name>()
+  if (packages.every(({ image }) => image.mode === 'copy')) return shared
   for (const { entries } of packages) {
     for (const planned of entries) {
       const { entry, fate, from, isInNewDirectory, liveName } = planned
@@ -59,7 +63,8 @@ const unmovable = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_MOUNT_RO
 const inheritedFlags = 0x800000 | 0x4 | 0x400 | 0x20000000 | 0x40000000
 
 /**
- * One verdict for each entry of a package, in their order; what may be taken is recorded as it is.
+ * One verdict for each entry of a package, in their order, or none where all are made; what may be taken is recorded as
+ * it is.
  *
  * @param image  the image's number
  * @param first  the number of its first entry among those of the plan
@@ -69,8 +74,8 @@ export function findTakeable(
   { entries, image }: PlannedPackage,
   numbers: { image: number; first: number },
 ): Verdict[] {
-  if (image.mode === 'copy') return entries.map(() => 'make')
-  return new TakeableFinder(input, entries, numbers).verdicts()
+  if (image.mode === 'copy') return []
+  return new TakeableFinder(input, [...entries], numbers).verdicts()
 }
 
 class TakeableFinder {

@@ -1,11 +1,12 @@
 // What is made anew, as tasks.
 
 import { baseName, joinName, type Name, parentName } from '../sys/index.ts'
+import type { EntryNumbers } from './entryNumbers.ts'
 import type { PlannedEntry } from './plan.ts'
 import type { StageTask } from './stageTask.ts'
 import { sizeOf } from './treeImage.ts'
 
-/** An object that is made anew, or taken. There is one for each: its directory's staging name is the same string for all. */
+/** An object that is made anew, or taken. */
 export class ToMake {
   readonly planned: PlannedEntry
   /** Its image's number. */
@@ -45,28 +46,40 @@ const largeFile = 8 * 1024 * 1024
 
 /** The digest of a payload, taken while another thread copies it. */
 export interface ApartDigest {
-  readonly digestOf: ToMake
+  /** The entry's number. */
+  readonly digestOf: number
 }
 
 /** What stages objects: the objects themselves, and behind each large one its digest. */
 export class Making {
   readonly #digests: boolean
   readonly #jobs: number
+  readonly #numbers: EntryNumbers
+  readonly #toMake: (number: number) => ToMake
 
-  constructor({ digests, jobs }: { readonly digests: boolean; readonly jobs: number }) {
+  /** @param toMake  says by an entry's number how it is made */
+  constructor(
+    { digests, jobs }: { readonly digests: boolean; readonly jobs: number },
+    numbers: EntryNumbers,
+    toMake: (number: number) => ToMake,
+  ) {
     this.#digests = digests
     this.#jobs = jobs
+    this.#numbers = numbers
+    this.#toMake = toMake
   }
 
-  /** All of it, in an order in which the halves of a large object come together. */
-  of(all: readonly ToMake[]): readonly (ToMake | ApartDigest)[] {
-    if (!all.some((toMake) => this.#isApart(toMake))) return all
-    return all.flatMap((toMake) => (this.#isApart(toMake) ? [toMake, { digestOf: toMake }] : [toMake]))
+  /** All of it, by numbers, in an order in which the halves of a large object come together. */
+  *of(all: Iterable<number>): Generator<number | ApartDigest> {
+    for (const number of all) {
+      yield number
+      if (this.#isApart(this.#numbers.at(number))) yield { digestOf: number }
+    }
   }
 
-  taskOf(making: ToMake | ApartDigest): StageTask {
-    const isDigest = 'digestOf' in making
-    const toMake = isDigest ? making.digestOf : making
+  taskOf(making: number | ApartDigest): StageTask {
+    const isDigest = typeof making !== 'number'
+    const toMake = this.#toMake(isDigest ? making.digestOf : making)
     const { planned, image } = toMake
     const { entry, isInNewDirectory } = planned
     return {
@@ -83,11 +96,11 @@ export class Making {
     }
   }
 
-  #isDigested({ planned: { entry, from } }: ToMake): boolean {
+  #isDigested({ planned: { entry, from } }: Pick<ToMake, 'planned'>): boolean {
     return this.#digests && entry.type === 'file' && from.image.digestOf(entry.name) === undefined
   }
 
-  #isApart(toMake: ToMake): boolean {
-    return this.#jobs > 1 && sizeOf(toMake.planned.entry) >= largeFile && this.#isDigested(toMake)
+  #isApart(one: Pick<ToMake, 'planned'>): boolean {
+    return this.#jobs > 1 && sizeOf(one.planned.entry) >= largeFile && this.#isDigested(one)
   }
 }

@@ -3,6 +3,7 @@
 import type { RecordedEntry } from './entry.ts'
 import { NameHashes } from './ownersIndex.ts'
 import type { PlannedPackage } from './plan.ts'
+import { some } from './plannedEntries.ts'
 
 /** By package; those of a transaction that failed are never used. */
 export type WrittenNames = Map<string, NameHashes>
@@ -17,13 +18,13 @@ export function* noteNames(
   { packageName, entries, ghosts }: Pick<PlannedPackage, 'packageName' | 'entries' | 'ghosts'>,
   recorded: Iterable<RecordedEntry>,
 ): Generator<RecordedEntry> {
-  const names = new NameHashes()
+  const names = new NameHashes(entries.length + ghosts.length)
   for (const entry of recorded) {
     names.add(entry.name)
     yield entry
   }
   const isStraight =
     ghosts.length === 0 && // whose directories may be anybody's, behind any symlink
-    entries.every(({ entry, liveName }) => entry.type !== 'directory' || liveName === entry.name)
+    !some(entries, (planned) => planned.entry.type === 'directory' && planned.liveName !== planned.entry.name)
   if (isStraight) written.set(packageName, names)
 }

@@ -5,7 +5,7 @@ import { type Claims, claimOf } from '../claims.ts'
 import type { RecordedEntry } from '../entry.ts'
 import type { Kept, Obsolete, RecordedName, Removal } from '../obsolete.ts'
 import type { Owners } from '../owners.ts'
-import type { PlanInput, PlannedEntry, PlannedPackage } from '../plan.ts'
+import { entriesOf, type PlanInput, type PlannedEntry, type PlannedPackage } from '../plan.ts'
 import { factsOf } from '../treeImage.ts'
 import { isEditedByAdmin } from './edited.ts'
 import { leftAfter, readLeft } from './left.ts'
@@ -95,7 +95,9 @@ export function configPlan(
 function namesIn(packages: readonly PlannedPackage[]): () => ReadonlySet<Name> {
   let names: Set<Name> | undefined
   return () => {
-    names ??= new Set(packages.flatMap(({ entries }) => entries.map(({ entry: { name } }) => name)))
+    if (names !== undefined) return names
+    names = new Set()
+    for (const { entry } of entriesOf({ packages })) names.add(entry.name)
     return names
   }
 }

@@ -5,6 +5,7 @@ import { type Kernel, type Name, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from '../../
 import type { EntryFacts, RecordedEntry, Xattrs } from '../entry.ts'
 import type { Comparer } from '../live.ts'
 import { entriesOf, type Plan, type PlannedEntry } from '../plan.ts'
+import type { EntryList } from '../plannedEntries.ts'
 import { recordBytes } from '../record.ts'
 import { makeDirectories } from '../root.ts'
 import type { Session } from '../session.ts'
@@ -51,13 +52,13 @@ export class BroughtConfig {
    * @param configured  gets those that are protected
    */
   *recordedEntries(
-    entries: readonly PlannedEntry[],
-    recordedOf: (entries: readonly PlannedEntry[]) => Iterable<RecordedEntry | undefined>,
+    entries: EntryList,
+    recordedOf: (entries: EntryList) => Iterable<RecordedEntry | undefined>,
     configured: RecordedEntry[],
   ): Generator<RecordedEntry> {
     let index = 0
     for (const recorded of recordedOf(entries)) {
-      const planned = entries[index++]
+      const planned = entries.at(index++)
       const brought = planned && this.#brought.get(planned)
       if (planned === undefined || brought === undefined) {
         if (recorded !== undefined) yield recorded
