@@ -142,9 +142,9 @@ export class Takings {
     for (const [name, staging, ino] of names) {
       const taken = { directory: from.fd, name: staging }
       const place = { directory: to.fd, name }
-      if (!isTaken(image.kernel, taken, place, ino) || tryRename(image.kernel, taken, place)) continue
+      if (!isTaken(image.kernel, taken, place, ino) || tryRename(image.kernel, { taken, ino }, place)) continue
       const kept = `.rootmerge-kept-${context.id}-${ino}`
-      if (!tryRename(image.kernel, taken, { ...place, name: kept })) continue // another link of it is there already
+      if (!tryRename(image.kernel, { taken, ino }, { ...place, name: kept })) continue // another link of it is there already
       const reason = `is '${displayName(name)}', whose name somebody gave to another object meanwhile`
       context.leftOver(image.pathOf(joinName(within, kept)), reason)
     }
@@ -172,21 +172,29 @@ export class Takings {
  * the image has nothing under that name the number is not asked: overlayfs may give another one to what it renames.
  */
 function isTaken(kernel: Kernel, staged: Place, place: Place, ino: string | undefined): boolean {
-  const inoAt = ({ directory, name }: Place) => kernel.findat(directory, name)?.ino.toString()
-  const [taken, present] = [inoAt(staged), inoAt(place)]
+  const [taken, present] = [inoAt(kernel, staged), inoAt(kernel, place)]
   return taken !== undefined && (present === undefined || (taken === ino && present !== ino))
 }
 
-/** @returns false where somebody has the name */
-function tryRename(kernel: Kernel, from: Place, to: Place): boolean {
+/**
+ * Of a copy, whose original somebody has removed from the image, nothing has to be given back.
+ *
+ * @returns false where somebody has the name
+ * @throws {SyscallError} EXDEV where the image is on another file system than what was taken out of it
+ */
+function tryRename(kernel: Kernel, { taken, ino }: { taken: Place; ino: string | undefined }, to: Place): boolean {
   try {
-    kernel.renameat(from.directory, from.name, to.directory, to.name, RENAME_NOREPLACE)
+    kernel.renameat(taken.directory, taken.name, to.directory, to.name, RENAME_NOREPLACE)
     return true
   } catch (error) {
-    if (isSyscallError(error, 'EXDEV')) return true // a copy, whose original somebody has removed
+    if (isSyscallError(error, 'EXDEV') && ino !== undefined && inoAt(kernel, taken) !== ino) return true
     if (!isSyscallError(error, 'EEXIST')) throw error
     return false
   }
+}
+
+function inoAt(kernel: Kernel, { directory, name }: Place): string | undefined {
+  return kernel.findat(directory, name)?.ino.toString()
 }
 
 function pathOf(root: Root, { path, isInRoot }: JournaledImage): Name {

@@ -249,6 +249,21 @@ describe('merge() in move mode', () => {
         assert.deepEqual(compareTrees(bench.image, bench.expected, { ignoreTop: true }), [])
       }))
 
+    it('keeps it where an empty directory on another file system has the name of the image', function () {
+      if (!isRoot) this.skip()
+      return withBench(async (bench) => {
+        await dead(bench, 'commit')
+        execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', bench.image])
+        try {
+          assert.throws(() => recoverHere(bench), RecoveryPendingError)
+        } finally {
+          execFileSync('umount', [bench.image])
+        }
+        recoverHere(bench)
+        assert.deepEqual(compareTrees(bench.image, bench.expected, { ignoreTop: true }), [])
+      })
+    })
+
     it("gives nothing to another directory under the image's name", () =>
       withBench(async (bench) => {
         await dead(bench, 'commit')
