@@ -26,7 +26,7 @@ import { beforeContents, setInodeFlags } from './inodeFlags.ts'
 import { type Loss, Losses, MetadataLostError } from './losses.ts'
 import { discardingOnFailure, withNamedFile, withUnnamedFile } from './newFile.ts'
 import { describePlace, type Place } from './place.ts'
-import type { MetadataPolicy } from './policy.ts'
+import { accessAcl, type MetadataPolicy } from './policy.ts'
 
 /** What staging needs to know beside the two places. */
 export interface StageOptions {
@@ -195,8 +195,12 @@ function stageNode(stager: Stager, request: Request): StagedObject {
     makeNode(stager, from, stat, staging)
     return discardingOnFailure(kernel, staging, () =>
       withDescriptor(kernel, kernel.openat(staging.directory, staging.name, O_PATH | O_NOFOLLOW), (to) => {
-        if (isPlanted(kernel.fstat(to), stat)) throw changed(kernel, staging, 'was replaced while it was being made')
-        const lost = applyAttributes(kernel, { fd: to, type: stat.type }, attributes, policy)
+        const made = kernel.fstat(to)
+        if (isPlanted(made, stat)) throw changed(kernel, staging, 'was replaced while it was being made')
+        // A symlink has no ACL.
+        const acl = stat.type !== 'symlink' && namesOfNode(kernel, to, staging)?.includes(accessAcl) !== false
+        const inherited = { uid: made.uid, gid: made.gid, acl }
+        const lost = applyAttributes(kernel, { fd: to, type: stat.type, inherited }, attributes, policy)
         settle(stager, source, lost)
         return { stat, attributes, lost }
       }),
@@ -205,8 +209,8 @@ function stageNode(stager: Stager, request: Request): StagedObject {
 }
 
 /**
- * Which attributes a node has. Only /proc can tell that of a descriptor, and a root that is being made has none: there the
- * source's name is asked (Linux 6.13), so one who swaps the object away and back meanwhile makes it lose them.
+ * Which attributes a node has. Only /proc can tell that of a descriptor, and a root that is being made has none: there its
+ * name is asked (Linux 6.13), so one who swaps the object away and back meanwhile makes it lose them.
  */
 function namesOfNode(kernel: Kernel, node: Fd, { directory, name }: Place): readonly Name[] | undefined {
   return kernel.listXattrsAt(node, '') ?? kernel.listXattrsAt(directory, name)

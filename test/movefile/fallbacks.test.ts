@@ -15,6 +15,7 @@ import {
   openPath,
   SyscallError,
 } from '../../src/sys/index.ts'
+import { compareTrees } from '../support/compareTrees.ts'
 import { fileSystems } from '../support/filesystems.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { type Scene, withScene } from '../support/twoFileSystems.ts'
@@ -64,6 +65,25 @@ const withoutUnnamed: Readonly<Record<string, (kernel: Kernel) => Kernel>> = {
 }
 
 describe('Mover.move() where the kernel refuses', () => {
+  it('copies nodes without attributes where /proc is missing, which is needed for O_PATH', () => {
+    const source = `p 0640 /fifo\ns 0600 /socket${isRoot ? '\nc 0666 /null 1:3' : ''}`
+    return withScene({ source }, (scene) => {
+      const kernel: Kernel = {
+        ...scene.kernel,
+        listXattrsAt: (_, name) => (name === '' ? undefined : []),
+        listXattrs(fd) {
+          if (!['file', 'directory'].includes(scene.kernel.fstat(fd).type))
+            throw new SyscallError('ENOENT', 'listxattr')
+          return scene.kernel.listXattrs(fd)
+        },
+      }
+      const mover = new Mover(kernel)
+      const names = fs.readdirSync(scene.from)
+      for (const name of names) mover.copy(scene.source(name), scene.target(name))
+      assert.deepEqual(compareTrees(scene.to, scene.from, { ignoreTop: true }), [])
+    })
+  })
+
   for (const [what, spoilt] of Object.entries(withoutUnnamed)) {
     it(`moves to a free name where the file system ${what}`, () =>
       withScene({ source: 'f 0640 /one "x"\nf 0600 /two "y"' }, (scene) => {
