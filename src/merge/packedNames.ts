@@ -103,9 +103,12 @@ export class PackedNames {
   }
 }
 
+/** Another one in each process: names of an archive from an enemy must not all have one hash, and be looked for in turn. */
+const seed = Math.floor(Math.random() * 2 ** 32)
+
 /** FNV-1a, with its upper bits mixed into the lower ones. */
 function hashOf(directory: number, component: Name): number {
-  let hash = 0x811c9dc5 ^ directory
+  let hash = seed ^ directory
   for (let index = 0; index < component.length; index++)
     hash = Math.imul(hash ^ component.charCodeAt(index), 0x01000193)
   return (hash ^ (hash >>> 15)) >>> 0
