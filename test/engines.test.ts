@@ -10,7 +10,7 @@ const sources = fileURLToPath(new URL('../../src', import.meta.url))
 /** The names that the sources ask for engines by: of callEngine, of merge's `call`, of work that is shared, and of its shares. */
 function namesAskedFor(): Set<string> {
   const calls = /\b(?:callEngine|call)(?:<[^']*>)?\(\s*'(\w+)'|\bprepareThread\('(\w+)'\)/
-  const shares = /\bname: '(\w+)', cancel\b|\bshares\.begin\(share, '(\w+)'\)/
+  const shares = /\bname: '(\w+)', cancel\b|\b(?:shares|threads)\??\.begin\(share, '(\w+)'\)/
   const asking = new RegExp(`${calls.source}|${shares.source}`, 'g')
   const texts = readdirSync(sources, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))

@@ -364,21 +364,23 @@ const keptName = /\.rootmerge-kept-\w+-\d+/
 const unpackedName = /\.rootmerge-unpacked-/
 const keptAfter = ['kept', 'kept', 'kept/deep', 'kept/deep/set-id', 'kept/file']
 
+/** What is kept in the state's backups. */
+function keptNames(work: string): string[] {
+  const names = [...snapshot(join(work, 'root')).keys()].filter((name) => keptName.test(name))
+  return names.map((name) => name.replace(/^.*(?=\.rootmerge-kept-)/, '').replace(keptName, 'kept')).sort()
+}
+
 /** Demands the old root, or the new one with what belonged to nobody kept. */
 function outcomeOf({ work, before, after }: Prepared, where: string): 'before' | 'after' {
-  const left = stagingNames(work)
+  assert.deepEqual(stagingNames(work), [], where)
   const toBefore = differencesBetween(rootSnapshot(work, true), before.exact)
   if (toBefore.length === 0) {
-    assert.deepEqual(left, [], where)
+    assert.deepEqual(keptNames(work), [], where)
     return 'before'
   }
   assert.deepEqual(differencesBetween(rootSnapshot(work, false), after.loose), [], `${where}: ${toBefore.join('; ')}`)
   assert.deepEqual([...recordsSnapshot(work).keys()], [...after.records.keys()], where)
-  assert.deepEqual(
-    left.map((name) => name.replace(/^.*(?=\.rootmerge-kept-)/, '').replace(keptName, 'kept')).sort(),
-    keptAfter,
-    where,
-  )
+  assert.deepEqual(keptNames(work), keptAfter, where)
   return 'after'
 }
 
