@@ -35,6 +35,7 @@ import {
 } from '../../src/sys/index.ts'
 import { permissionCalls } from '../../src/sys/inspectionCalls.ts'
 import { metadataCalls } from '../../src/sys/metadataCalls.ts'
+import { StatMemory } from '../../src/sys/statx.ts'
 import { interrupting } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 
@@ -416,14 +417,14 @@ describe('a stat', () => {
     }))
 })
 
-describe('unpackStat()', () => {
+describe('StatMemory', () => {
   it('has times that no number holds, as btrfs and tmpfs keep them', () => {
     const [modified, nanoseconds] = [28, 30] // struct statx, in words of 32 bits
     for (const seconds of [2n ** 60n + 1n, -(2n ** 60n) - 1n, 2n ** 31n, -1n, 0n]) {
       const words = new Uint32Array(64)
       new BigInt64Array(words.buffer)[modified / 2] = seconds
       words[nanoseconds] = 7
-      assert.equal(unpackStat(words, 0).mtimeNs, seconds * 10n ** 9n + 7n)
+      assert.equal(new StatMemory().keep(words).mtimeNs, seconds * 10n ** 9n + 7n)
     }
   })
 })
