@@ -77,9 +77,9 @@ export class Flush {
   /** What steps keep of what they displaced: the names in the transaction's own backup, which no step makes. */
   kept(context: StepContext, steps: readonly Step[]): void {
     if (this.#durability === 'none' || !this.#isOneByOne) return
-    const keeping = steps.find((step) => 'backups' in step && step.backups !== undefined)
-    const backups =
-      keeping !== undefined && 'backups' in keeping ? context.findDirectory(keeping.backups ?? 0) : undefined
+    const numbers = steps.map((step) => ('backups' in step ? step.backups : undefined))
+    const number = numbers.find((each) => each !== undefined)
+    const backups = number === undefined ? undefined : context.findDirectory(number)
     if (backups !== undefined) this.#open({ directory: backups.fd, name: context.id }, (fd) => this.#fsync(fd))
   }
 

@@ -119,9 +119,11 @@ export class Comparer {
   /**
    * The attributes, of any object, that the policy keeps.
    *
-   * Most have none, which one call says, of the name: opening first would make it three. So one who swaps the object away and
-   * back within that call is told of as without attributes: no name is promised that changes while it is compared. Any object may be opened with O_PATH, but is then read through /proc: where that is
-   * missing, as in the roots that installers make, files and directories are opened for reading.
+   * Most have none, which one call says, of the name: opening first would make it three. So an object that is swapped away and
+   * back within that call counts as one without attributes: nothing is promised of a name that changes while it is compared.
+   *
+   * Any object may be opened with O_PATH, but is then read through /proc: where that is missing, as in the roots that
+   * installers make, files and directories are opened for reading.
    */
   attributesAt(place: Place): Xattrs {
     if (this.#kernel.listXattrsAt(place.directory, place.name)?.length === 0) return []

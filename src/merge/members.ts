@@ -25,7 +25,7 @@ export interface MembersRecord extends TreeOfStep {
   readonly members: readonly (readonly [name: Name, identity: string])[]
 }
 
-/** So many names of the longest kind, each byte of them escaped by JSON, with their identities fit into one record of the journal. */
+/** So many names of the longest kind, each byte of them escaped by JSON, fit with their identities into one record. */
 const membersPerRecord = 500
 
 /**

@@ -38,8 +38,7 @@ export function privilegesIn(kernel: Kernel, place: Place): Privileges[] {
   return found
 }
 
-/** A file's capability. */
-export function findCapability(kernel: Kernel, place: Place): Buffer | undefined {
+function findCapability(kernel: Kernel, place: Place): Buffer | undefined {
   if (kernel.listXattrsAt(place.directory, place.name)?.includes(capabilityName) === false) return undefined
   return whereReadable(kernel, place, (fd) =>
     kernel.listXattrs(fd).includes(capabilityName) ? kernel.getXattr(fd, capabilityName) : undefined,

@@ -11,6 +11,7 @@ import {
   parentName,
   RENAME_NOREPLACE,
 } from '../sys/index.ts'
+import { EntryNumbers } from './entryNumbers.ts'
 import type { Journal } from './journal.ts'
 import type { Plan, PlannedEntry } from './plan.ts'
 import type { StagingArea } from './stagingArea.ts'
@@ -77,11 +78,10 @@ export class TakeOut {
    * @param declined  numbers of entries
    */
   leave({ packages }: Plan, verdicts: readonly (readonly Verdict[])[], declined: ReadonlySet<number>): void {
-    let number = 0
+    const numbers = new EntryNumbers(packages)
     packages.forEach(({ image, entries }, index) => {
-      const first = number
-      number += entries.length
       if (image.mode !== 'move') return
+      const first = numbers.firstOf(index)
       const left = [...entries].filter((_, at) => verdicts[index]?.[at] === 'make' || declined.has(first + at))
       for (const [within, members] of inBatches(left)) {
         const seen = members.map(({ entry }) => [baseName(entry.name), seenOf(entry.stat)] as const)

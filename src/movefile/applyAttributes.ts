@@ -165,7 +165,7 @@ function setLateXattrs(application: Application, owned: boolean): void {
   })
 }
 
-/** Before 1970 and after 2038 not every file system has a place for: Linux takes the nearest time, in silence, so it is looked for. */
+/** Not every file system has a place for times before 1970 and after 2038: Linux takes the nearest, in silence, so a look tells. */
 function setTimes({ kernel, target, attributes }: Application): void {
   const { atimeNs, mtimeNs } = attributes
   if (isOpened(target.type)) kernel.futimens(target.fd, atimeNs, mtimeNs)

@@ -9,7 +9,6 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
-  type Stats,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -18,6 +17,7 @@ import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { CollisionError, UnknownPackageError } from '../../src/merge/errors.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
+import { isBelowLeaf, isLeaf, lookAt } from '../support/leaves.ts'
 import { findOwners, listEntries, mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { indexAll } from './ballast.ts'
@@ -74,26 +74,6 @@ function makeTree(directory: string, wanted: Tree): void {
     mkdirSync(dirname(join(directory, path)), { recursive: true })
     if (wantedLeaf.kind === 'symlink') symlinkSync(`to ${wantedLeaf.text}`, join(directory, path))
     else writeFileSync(join(directory, path), wantedLeaf.text)
-  }
-}
-
-function isBelowLeaf(directory: string, path: string): boolean {
-  const components = path.split('/')
-  return components.some((_, n) => n > 0 && isLeaf(join(directory, ...components.slice(0, n))))
-}
-
-function isLeaf(path: string): boolean {
-  const stat = lookAt(path)
-  return stat !== undefined && !stat.isDirectory()
-}
-
-/** What is at a path; undefined also below a file. */
-function lookAt(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOTDIR') return undefined
-    throw error
   }
 }
 

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { CannotUndoError, CollisionError, UnknownPackageError } from '../../src/merge/errors.ts'
 import { linuxKernel } from '../../src/sys/index.ts'
+import { isBelowLeaf, lookAt } from '../support/leaves.ts'
 import { listHistory, mergeImages, undoTransaction, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, type Snapshot, snapshot } from '../support/snapshot.ts'
@@ -99,26 +100,6 @@ function makeLeaf(at: string, { isLink, kind, mode, text }: Leaf, firsts: Map<st
   fs.chmodSync(at, mode)
   fs.utimesSync(at, 1_000_000, 1_000_000)
   firsts.set(group, at)
-}
-
-function isBelowLeaf(directory: string, path: string): boolean {
-  const components = path.split('/')
-  return components.some((_, n) => n > 0 && isLeaf(join(directory, ...components.slice(0, n))))
-}
-
-function isLeaf(path: string): boolean {
-  const stat = lookAt(path)
-  return stat !== undefined && !stat.isDirectory()
-}
-
-/** What is at a path; undefined also below a file. */
-function lookAt(path: string): fs.Stats | undefined {
-  try {
-    return fs.lstatSync(path, { throwIfNoEntry: false })
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOTDIR') return undefined
-    throw error
-  }
 }
 
 interface Done {
