@@ -128,6 +128,7 @@ export function makePlan(input: PlanInput): Plan {
   const folding = new Folding(root)
   const isState = input.state.membership()
   const selfMerge = new SelfMerge(root, input.state)
+  for (const { image } of images) selfMerge.checkTop(image)
   const found = { claims, names, recorded, spellings, folding, ownDirectories }
   const planning: Planning = { ...input, ...found, isState, selfMerge, settler }
   const packages = planningOrder(images).map((from) => {

@@ -54,7 +54,6 @@ export class ImagePlanner {
   }
 
   plan(): EntryList {
-    this.#planning.selfMerge.checkTop(this.#from.image)
     for (const entry of this.#ahead.over(this.#from.image.entries())) {
       this.#planning.beforeEntry()
       this.#add(entry)

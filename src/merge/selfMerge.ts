@@ -1,8 +1,9 @@
 // Images that are a part of the root that they are merged into, or contain it: what must not be taken out of them.
 
 import { isSameObject } from '../movefile/index.ts'
-import { displayName, type Fd, isSyscallError, type Kernel, type Stat } from '../sys/index.ts'
+import { displayName, type Fd, isSyscallError, joinName, type Kernel, type Name, type Stat } from '../sys/index.ts'
 import { InvalidArgumentError, UnsafeEntryError } from './errors.ts'
+import { nameBelow, realPath } from './realPath.ts'
 import type { Root } from './root.ts'
 import type { State } from './state.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
@@ -12,20 +13,26 @@ export class SelfMerge {
   readonly #kernel: Kernel
   readonly #root: Stat
   readonly #state: Stat | undefined
+  /** Of both, the root first. */
+  readonly #paths: readonly Name[]
 
-  constructor({ kernel, fd }: Root, state: State) {
+  constructor({ kernel, fd, path }: Root, state: State) {
     this.#kernel = kernel
     this.#root = kernel.fstat(fd)
     const directory = state.find()
     this.#state = directory && kernel.fstat(directory.fd)
+    const root = realPath(kernel, fd, path)
+    this.#paths = directory === undefined ? [root] : [root, realPath(kernel, directory.fd, joinName(root, state.name))]
   }
 
   /**
-   * Refuses an image in the state, and one that is the root itself if it would be taken out of it.
+   * Refuses an image in the state, one that is the root itself if it would be taken out of it, and one in which the
+   * root or its state are seen at once: what contains them may be a whole system, which takes a minute to plan.
    *
-   * @throws {InvalidArgumentError}
+   * @throws {InvalidArgumentError} @throws {UnsafeEntryError}
    */
-  checkTop({ path, mode, fd }: TreeImage): void {
+  checkTop(image: TreeImage): void {
+    const { path, mode, fd } = image
     if (mode === 'consume') return // a tree of our own
     const top = this.#kernel.fstat(fd)
     if (mode === 'move' && isSameObject(top, this.#root))
@@ -36,6 +43,14 @@ export class SelfMerge {
       throw new InvalidArgumentError(`the image '${displayName(path)}' lies in the state directory`, {
         hint: 'What is in there is no image: give another.',
       })
+    for (const path of this.#paths) this.#checkWithin(image, path)
+  }
+
+  /** By their paths, which another mount may hide: then they are met among the entries. */
+  #checkWithin(image: TreeImage, path: Name): void {
+    const name = nameBelow(realPath(this.#kernel, image.fd, image.path), path)
+    const stat = name === undefined || !image.brings(name) ? undefined : image.find(name)
+    if (name !== undefined && stat !== undefined) this.checkEntry({ name, type: stat.type, stat })
   }
 
   /** Refuses the root and its state as directories of an image. @throws {UnsafeEntryError} */

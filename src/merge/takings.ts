@@ -3,7 +3,6 @@
 
 import type { Place } from '../movefile/index.ts'
 import {
-  AT_FDCWD,
   AT_REMOVEDIR,
   displayName,
   isSyscallError,
@@ -16,6 +15,7 @@ import {
 import { InvalidArgumentError, RecoveryPendingError } from './errors.ts'
 import { identityOf } from './identity.ts'
 import type { Journal } from './journal.ts'
+import { nameBelow, realPath } from './realPath.ts'
 import { type Directory, makeDirectories, Root } from './root.ts'
 import type { StepContext } from './steps.ts'
 
@@ -88,11 +88,9 @@ export class Takings {
   addImage({ path, fd }: { readonly path: Name; readonly fd: number }, journal: Journal): number {
     const { kernel } = this.#root
     const real = realPath(kernel, fd, path)
-    const root = realPath(kernel, this.#root.fd, this.#root.path)
-    const isInRoot = root === '/' || real.startsWith(`${root}/`)
-    const inRoot = real.slice(root === '/' ? 1 : root.length + 1)
+    const inRoot = nameBelow(realPath(kernel, this.#root.fd, this.#root.path), real)
     const identity = identityOf(kernel, fd, '') ?? ''
-    const image = { number: this.#images.length, path: isInRoot ? inRoot : real, isInRoot, identity }
+    const image = { number: this.#images.length, path: inRoot ?? real, isInRoot: inRoot !== undefined, identity }
     this.#images.push(image)
     journal.append({ kind: 'image', ...image })
     return image.number
@@ -282,15 +280,5 @@ function removeMember(
     if (isSyscallError(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) return
     if (!isSyscallError(error)) throw error
     leftOver(error.message)
-  }
-}
-
-/** An open directory's path without symlinks, by /proc; where that is missing, the path as it was given. */
-function realPath(kernel: Kernel, fd: number, given: Name): Name {
-  try {
-    return kernel.readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`)
-  } catch (error) {
-    if (!isSyscallError(error)) throw error
-    return given
   }
 }

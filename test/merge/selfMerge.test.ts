@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, type MergeOptions, merge, verify } from '../../src/merge/index.ts'
+import { linuxKernel } from '../../src/sys/index.ts'
+import { recording } from '../support/kernelDoubles.ts'
+import { planImages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { differencesBetween, snapshot } from '../support/snapshot.ts'
 import { writeTree } from '../support/tree.ts'
+import { contextOf } from './scenarios.ts'
 
 interface Bench {
   readonly directory: string
@@ -95,6 +99,26 @@ describe('an image that is a part of the root, or contains it', () => {
       await merge({ root, image: join(root, 'srv/image'), package: 'inner', mode: 'move', durability: 'none' })
       assert.equal(fs.readFileSync(join(root, 'etc/new'), 'utf8'), 'new')
       assert.equal(fs.readFileSync(join(root, 'srv/image/new'), 'utf8'), 'new')
+    }))
+
+  it('is refused before the image is read, which may be a whole system', () =>
+    withRoot(async ({ directory, root }) => {
+      const { kernel, calls } = recording(linuxKernel())
+      const options = { root, image: join(directory, 'above'), package: 'self' }
+      await assert.rejects(planImages(contextOf(kernel), options), /'root': is the root itself/)
+      assert.deepEqual(
+        calls.filter(({ args }) => args.includes('beside')),
+        [],
+      )
+    }))
+
+  it('is merged without the root that it contains, where that is left out', () =>
+    withRoot(async ({ directory, root }) => {
+      const options = { root, image: join(directory, 'above'), package: 'around', durability: 'none' as const }
+      await merge({ ...options, exclude: ['root'] })
+      await merge({ ...options, installMask: ['/root/'] })
+      assert.equal(fs.readFileSync(join(root, 'beside'), 'utf8'), '2')
+      assert.deepEqual(await verify({ root }), [])
     }))
 
   it('tells that the image is wrong, not the root', () =>
