@@ -187,6 +187,13 @@ describe('the rules of the house', () => {
     assert.ok(long.length <= longFunctionsKnown, `${long.length} long functions: ${JSON.stringify(long, null, 1)}`)
   })
 
+  it('no list is spread into the arguments of a call, which the stack bounds at about 120,000', () => {
+    const spreading = code.flatMap(({ path, text }) =>
+      [...text.matchAll(/\b(?:push|unshift|min|max|fromCharCode)\(\s*\.\.\..*/g)].map(([call]) => `${path}: ${call}`),
+    )
+    assert.deepEqual(spreading, [])
+  })
+
   it('every export is documented', () => {
     // The kernel's own constants are documented by the kernel's manual pages.
     const ours = code.filter(({ path }) => path !== 'src/sys/constants.ts')

@@ -31,7 +31,7 @@ const words: Readonly<Record<PlanAction, string>> = {
   keep: 'keep',
 }
 
-const widestWord = Math.max(...Object.values(words).map((word) => word.length))
+const widestWord = Object.values(words).reduce((width, word) => Math.max(width, word.length), 0)
 
 /** Prints a plan: each step in the order of the commit, then a line for each package. */
 export function printPlan(plan: MergePlan, verb: string, flags: OutputOptions): void {

@@ -11,7 +11,8 @@ const hanging = '    '
  * long goes on below, at blanks. Nothing is ever left out: a name may be copied from here.
  */
 export function tableLines(rows: readonly (readonly string[])[], width: number): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const widest = (column: number) => rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0)
+  const widths = (rows[0] ?? []).map((_, column) => widest(column))
   return rows.flatMap((row) => {
     const cells = row.slice(0, -1).map((cell, column) => cell.padEnd(widths[column] ?? 0))
     const [last = ''] = row.slice(-1)

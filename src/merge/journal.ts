@@ -10,6 +10,7 @@ import { RecoveryPendingError } from './errors.ts'
 import { frameOf, GrowingRead, payloadOf, readFrame } from './journalFrames.ts'
 import { keptMembers, Members, type MembersRecord } from './members.ts'
 import { ownFile } from './stateFiles.ts'
+import { readStep, type StepRecord } from './stepRecords.ts'
 import type { Step } from './steps.ts'
 import type { JournaledImage, JournaledTakings, Remainder, Taking } from './takings.ts'
 
@@ -52,7 +53,7 @@ export type JournalRecord =
   | ({ readonly kind: 'begin' } & Beginning)
   | { readonly kind: Exclude<Marker, 'begin'> }
   | ({ readonly kind: 'directory' } & JournaledDirectory)
-  | { readonly kind: 'step'; readonly step: Step }
+  | StepRecord
   | MembersRecord
   | ({ readonly kind: 'image' } & JournaledImage)
   | ({ readonly kind: 'taking' } & Taking)
@@ -283,7 +284,7 @@ function stateOf(id: bigint, records: readonly JournalRecord[]): JournalState {
   const remainders: Remainder[] = []
   for (const record of records) {
     if (record.kind === 'directory') directories.push(record)
-    else if (record.kind === 'step') steps.push(record.step)
+    else if (record.kind === 'step' || record.kind === 'stepContinued') readStep(steps, record)
     else if (record.kind === 'members') members.add(record, keptMembers(record))
     else if (record.kind === 'image') images.push(record)
     else if (record.kind === 'taking') takings.push(record)

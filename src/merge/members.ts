@@ -5,6 +5,7 @@ import { withDescriptor } from '../movefile/index.ts'
 import { type Fd, joinName, type Kernel, type Name, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../sys/index.ts'
 import { identityOf } from './identity.ts'
 import { payloadOf } from './journalFrames.ts'
+import { inParts, membersPerRecord } from './recordParts.ts'
 
 /** Which directory of a step was listed: the one that it places, or the one that it displaces. */
 export type ListedTree = 'staged' | 'displaced'
@@ -24,9 +25,6 @@ export interface MembersRecord extends TreeOfStep {
   /** Names, each with its identity. */
   readonly members: readonly (readonly [name: Name, identity: string])[]
 }
-
-/** So many names of the longest kind, each byte of them escaped by JSON, fit with their identities into one record. */
-const membersPerRecord = 500
 
 /**
  * Lists a directory and all below it, each member with its identity.
@@ -56,12 +54,9 @@ export function* listMembers(
   }
 }
 
-function inRecords(members: readonly [Name, string][]): (readonly [Name, string])[][] {
-  const parts: (readonly [Name, string])[][] = []
-  for (let start = 0; start < members.length; start += membersPerRecord) {
-    parts.push(members.slice(start, start + membersPerRecord))
-  }
-  return parts.length > 0 ? parts : [[]] // that a directory was listed and empty has to be known too
+function inRecords(members: readonly [Name, string][]): (readonly (readonly [Name, string])[])[] {
+  if (members.length === 0) return [[]] // that a directory was listed and empty has to be known too
+  return [...inParts(members, membersPerRecord)]
 }
 
 /** A record as the journal's bytes: as objects, names and identities take twice the room. */

@@ -142,7 +142,7 @@ export function grownIndex(
   const packages: IndexedPackage[] = []
   const numbers = known.map((each) => (each === undefined ? -1 : packages.push(each) - 1))
   const firstAdded = packages.length
-  packages.push(...added.map((each) => each.package))
+  for (const each of added) packages.push(each.package)
   const newRows = sortedRows(
     added.map(({ names }) => names),
     firstAdded,

@@ -46,8 +46,11 @@ export class StagedSteps {
     if (facts.identity !== undefined) this.#identities.set(stagedName, facts.identity)
     if (facts.finalFlags === undefined) return
     const { key, within } = this.#topOf(stagedName)
-    const flags = finalFlagsOf(within, facts.finalFlags)
-    if (flags.length > 0) this.#finalFlags.set(key, [...(this.#finalFlags.get(key) ?? []), ...flags])
+    for (const flags of finalFlagsOf(within, facts.finalFlags)) {
+      const known = this.#finalFlags.get(key)
+      if (known === undefined) this.#finalFlags.set(key, [flags])
+      else known.push(flags)
+    }
   }
 
   /** A live directory takes the new version's owner and mode. @returns what it will be */

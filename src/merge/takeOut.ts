@@ -14,9 +14,10 @@ import {
 import { EntryNumbers } from './entryNumbers.ts'
 import type { Journal } from './journal.ts'
 import type { Plan, PlannedEntry } from './plan.ts'
+import { inParts, namesPerRecord } from './recordParts.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { Verdict } from './takeable.ts'
-import { namesPerRecord, seenOf, type Taking } from './takings.ts'
+import { seenOf, type Taking } from './takings.ts'
 import type { TreeEntry, TreeImage } from './treeImage.ts'
 
 /** An entry, all that is below it included where it is a directory, that is to be taken. */
@@ -113,14 +114,12 @@ export class TakeOut {
       group.push(one)
     }
     for (const group of groups.values()) {
-      for (let start = 0; start < group.length; start += namesPerRecord) {
-        yield this.#takingOf(group.slice(start, start + namesPerRecord))
-      }
+      for (const part of inParts(group, namesPerRecord)) yield this.#takingOf(part)
     }
   }
 
   #takingOf(group: readonly ToTake[]): Taking {
-    const [{ planned, stagedName }] = group as [ToTake]
+    const [{ planned, stagedName }] = group as readonly [ToTake]
     const { image } = planned.from
     const within = parentName(planned.entry.name)
     return {
@@ -187,7 +186,7 @@ function changed({ entry, from }: PlannedEntry): SourceReplacedError {
 }
 
 /** Entries by the directory of the image that they are in, no more of them at once than a record holds. */
-function* inBatches(entries: readonly PlannedEntry[]): Generator<[Name, PlannedEntry[]]> {
+function* inBatches(entries: readonly PlannedEntry[]): Generator<[Name, readonly PlannedEntry[]]> {
   const groups = new Map<Name, PlannedEntry[]>()
   for (const planned of entries) {
     const within = parentName(planned.entry.name)
@@ -197,8 +196,6 @@ function* inBatches(entries: readonly PlannedEntry[]): Generator<[Name, PlannedE
   }
   // Map keeps the order of insertion: a directory comes before the directories in it, as in the image.
   for (const [within, group] of groups) {
-    for (let start = 0; start < group.length; start += namesPerRecord) {
-      yield [within, group.slice(start, start + namesPerRecord)]
-    }
+    for (const part of inParts(group, namesPerRecord)) yield [within, part]
   }
 }

@@ -59,9 +59,6 @@ export interface JournaledTakings {
   readonly remainders: readonly Remainder[]
 }
 
-/** Two names of the longest kind each, escaped by JSON, so many times, fit into one record of the journal. */
-export const namesPerRecord = 250
-
 /** What an object of an image was when it was merged, to be compared before it is removed. */
 export function seenOf(stat: Stat): string {
   return stat.type === 'directory' ? stat.type : `${stat.type}:${stat.ino}:${stat.size}:${stat.mtimeNs}`

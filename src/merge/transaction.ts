@@ -12,6 +12,7 @@ import { type KeptMembers, keptMembers, listMembers, Members, type TreeOfStep } 
 import { rememberFinished } from './scan.ts'
 import { type ContextParts, StagingArea, stepContext } from './stagingArea.ts'
 import type { State } from './state.ts'
+import { recordsOfStep } from './stepRecords.ts'
 import { livePlace, stagedPlace } from './steps/renaming.ts'
 import {
   applyStep,
@@ -205,7 +206,7 @@ class RunningTransaction {
 
   /** Journals a step, and what is in the directories that it moves as a whole. */
   #describe(step: Step, { listed, members: planned }: Partial<StagedStep> = {}): void {
-    this.#journal.append({ kind: 'step', step })
+    for (const record of recordsOfStep(step)) this.#journal.append(record)
     const { kernel } = this.#context
     if (step.kind === 'place' || step.kind === 'replace') {
       const staged = stagedPlace(this.#context, step)

@@ -206,7 +206,7 @@ export class UndoPlan {
     const mode =
       'displaced' in backup.kept.step ? (backup.kept.step.displaced?.mode ?? backup.stat.mode) : backup.stat.mode
     const within = backup.kept.name.slice(top.length + 1)
-    restores.push(...privilegesOf(within, { ...backup, mode }))
+    for (const privileges of privilegesOf(within, { ...backup, mode })) restores.push(privileges)
   }
 
   /** The backup goes with the records: what was linked out of it, its manifest, its directory. */

@@ -77,7 +77,7 @@ class Eraser implements Erased {
       if (live === undefined) return
       const liveName = joinName(parent?.name ?? '', baseName(name))
       if (isState(liveName)) throw new UnsafeEntryError(name, 'would take the state directory away')
-      this.removals.push(...this.#decide(from, { name, liveName, live }).removals)
+      for (const removal of this.#decide(from, { name, liveName, live }).removals) this.removals.push(removal)
     })
   }
 

@@ -61,7 +61,7 @@ export function askingFilter(
   return (entries) => {
     const chosen: boolean[] = []
     for (let start = 0; start < entries.length; start += batch) {
-      chosen.push(...askBatch(entries.slice(start, start + batch)))
+      for (const answer of askBatch(entries.slice(start, start + batch))) chosen.push(answer)
     }
     return chosen
   }

@@ -48,7 +48,7 @@ function tryLink(kernel: Kernel, move: Move, candidate: Place, staging: Place): 
   try {
     const link = () => kernel.linkat(candidate.directory, candidate.name, staging.directory, staging.name)
     const linked = lost.attempt('links', link)
-    move.unlinked.push(...lost.list)
+    for (const loss of lost.list) move.unlinked.push(loss)
     return linked
   } catch (error) {
     // Gone since it was looked at; and overlayfs answers ENOENT where others say EXDEV.

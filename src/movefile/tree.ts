@@ -142,7 +142,7 @@ class TreeCopy {
     const mtimeNs = name === '' ? (this.#options.mtimeNs ?? stat.mtimeNs) : stat.mtimeNs
     const applied = applyAttributes(kernel, { fd: to, type: 'directory' }, { ...attributes, mtimeNs }, policy)
     this.#lose(name, [...lost.list, ...applied])
-    this.#finalFlags.push(...finalFlagsOf(name, inodeFlags))
+    for (const flags of finalFlagsOf(name, inodeFlags)) this.#finalFlags.push(flags)
     this.#count({ name, stat })
     return { stat: recordOf(stat), members }
   }

@@ -59,7 +59,7 @@ export class FactCollector {
   }
 
   add(name: string, copy: CopyFacts): void {
-    this.#facts.push(...factsOfCopy(name, copy))
+    for (const fact of factsOfCopy(name, copy)) this.#facts.push(fact)
     if (this.#facts.length >= mostWaiting) this.flush()
   }
 

@@ -15,6 +15,11 @@ describe('tables on a terminal', () => {
     assert.deepEqual(tableLines([], 80), [])
   })
 
+  it('take more rows than a call takes arguments', () => {
+    const many = Array.from({ length: 200_000 }, () => ['', 'cell'])
+    assert.equal(tableLines([...many, ['wide', 'cell']], 80)[0], '      cell')
+  })
+
   it('go on below where a line is too long, at blanks, and leave nothing out', () => {
     assert.deepEqual(tableLines(rows, 36), [
       '1   short          one, two',

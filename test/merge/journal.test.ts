@@ -6,6 +6,7 @@ import { Journal, type Marker } from '../../src/merge/journal.ts'
 import { frameOf, payloadOf } from '../../src/merge/journalFrames.ts'
 import { listMembers } from '../../src/merge/members.ts'
 import { recoveryActionFor, recoveryTable } from '../../src/merge/recover.ts'
+import { recordsOfStep } from '../../src/merge/stepRecords.ts'
 import type { Step } from '../../src/merge/steps.ts'
 import { AT_FDCWD, linuxKernel, O_DIRECTORY, O_RDONLY, SyscallError } from '../../src/sys/index.ts'
 import { declining, wrapKernel } from '../support/kernelDoubles.ts'
@@ -198,6 +199,19 @@ describe('Journal', () => {
       journal.mark('commit')
       assert.equal(read()?.members.count('s', 'staged'), 700)
       assert.equal(read()?.marker, 'commit')
+    }))
+
+  it('reads back what a step says of more members than a record holds, whose names are of the longest kind', () =>
+    withJournal((journal, read) => {
+      const names = Array.from({ length: 700 }, (_, n) => `${n}`.padEnd(4095, '\x01'))
+      const finalFlags = names.map((name, n) => ({ name, flags: n }))
+      const restores = names.map((name, n) => ({ name, mode: n }))
+      const steps: Step[] = [{ ...step, finalFlags }, step, { ...step, restores }, { ...step, finalFlags, restores }]
+      journal.begin('1111111111111111', beginningOf('pkg'), 1000)
+      for (const each of steps) for (const record of recordsOfStep(each)) journal.append(record)
+      journal.mark('commit')
+      assert.equal(read()?.marker, 'commit')
+      assert.deepEqual(read()?.steps, steps)
     }))
 
   it('refuses a record that would end it for whoever reads it', () =>

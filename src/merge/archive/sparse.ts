@@ -26,7 +26,7 @@ export function readOldSparse(block: Buffer, source: ByteSource, mostBytes: numb
     read += blockBytes
     if (read > mostBytes) throw source.corrupt('the map of holes is too long')
     const extension = source.take(blockBytes)
-    numbers.push(...pieces(extension, 0, 21))
+    for (const number of pieces(extension, 0, 21)) numbers.push(number)
     isExtended = extension[504] !== 0
   }
   return { size: readNumber(block, 483, 12), extents: extentsOf(numbers), mapBytes: 0 }
@@ -70,7 +70,7 @@ function readMap(payload: ByteSource, size: number, mostBytes: number): SparseMa
     if (mapBytes > mostBytes) throw payload.corrupt('the map of holes is too long')
     const lines = (text + payload.take(blockBytes).toString('latin1')).split('\n')
     text = lines.pop() ?? ''
-    numbers.push(...lines.map(wholeNumber))
+    for (const line of lines) numbers.push(wholeNumber(line))
     if (numbers.length > 0) wanted = 1 + 2 * (numbers[0] as number)
     if (Number.isNaN(wanted)) break
   }

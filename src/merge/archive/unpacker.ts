@@ -205,7 +205,7 @@ export class Unpacker {
     for (const [name, member] of [...this.#directories].reverse()) {
       this.#apply({ fd: this.#tree.directory(name).fd, type: 'directory' }, name, member)
     }
-    this.lost.push(...this.#maker.metadata.lost, ...lostByMakers)
+    for (const lost of [...this.#maker.metadata.lost, ...lostByMakers]) this.lost.push(lost)
   }
 
   #makeSymlinks(): void {

@@ -105,7 +105,7 @@ export class Settler {
     if (outcome === 'keep') return this.#keep(found)
     if (outcome === 'save' && live !== undefined) {
       const ending = recorded === undefined ? style.save.unowned : style.save.edited
-      this.saves.push(...planSaves(this.#input, { packageName: from.packageName, liveName, live }, ending))
+      this.#save({ packageName: from.packageName, liveName, live }, ending)
     }
     return placed(takingItsName(planned), recorded)
   }
@@ -209,9 +209,11 @@ export class Settler {
     const version = versionOf({ type: live.type, rdev: live.rdev, ...(target === undefined ? {} : { target }) }, sha256)
     const { present = [], absent = [] } = recorded?.protection?.offered ?? {}
     if ([...present, ...absent, recorded?.sha256].includes(version)) return
-    this.saves.push(
-      ...planSaves(this.#input, { packageName: planned.from.packageName, liveName: update, live }, '.old'),
-    )
+    this.#save({ packageName: planned.from.packageName, liveName: update, live }, '.old')
+  }
+
+  #save(what: Parameters<typeof planSaves>[1], ending: string): void {
+    for (const save of planSaves(this.#input, what, ending)) this.saves.push(save)
   }
 }
 

@@ -59,11 +59,11 @@ export function settleRemovals(input: RemovalInput, obsolete: Omit<Obsolete, 'ke
       settled.kept.push({ packageName, entry, reason })
       settled.left.push(withoutOffers(entry, updates))
     } else settled.removals.push(removal)
-    if (outcome === 'save') settled.saves.push(...planSaves(input, removal, style.save.edited))
-    settled.removals.push(...updates.map(({ removal: update }) => update))
+    if (outcome === 'save') for (const save of planSaves(input, removal, style.save.edited)) settled.saves.push(save)
+    for (const { removal: update } of updates) settled.removals.push(update)
   }
   for (const missing of obsolete.missing)
-    settled.removals.push(...ownUpdates(input, pending, missing).map(({ removal: update }) => update))
+    for (const { removal: update } of ownUpdates(input, pending, missing)) settled.removals.push(update)
   return settled
 }
 

@@ -64,9 +64,10 @@ export class BroughtConfig {
         if (recorded !== undefined) yield recorded
         continue
       }
-      const all = recordedConfig(planned, brought, recorded)
-      configured.push(...all)
-      yield* all
+      for (const each of recordedConfig(planned, brought, recorded)) {
+        configured.push(each)
+        yield each
+      }
     }
   }
 

@@ -63,8 +63,8 @@ function compareTwo(live: string, update: string): readonly Region[] {
     ;[a, b] = [[], []]
   }
   for (const { value, removed, added } of diffArrays(linesOf(live), linesOf(update))) {
-    if (removed) a.push(...value)
-    else if (added) b.push(...value)
+    if (removed) a = a.concat(value)
+    else if (added) b = b.concat(value)
     else {
       end()
       regions.push({ ok: value })
