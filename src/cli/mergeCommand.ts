@@ -67,12 +67,10 @@ export function mergeCommand(): Command {
     .option('--include <glob>', 'merge only these entries; may be given several times', collect)
     .option('--exclude <glob>', 'leave these entries out; may be given several times', collect)
     .option('--install-mask <pattern>', "leave names out by Portage's masks; may be given several times", collect)
-    .option('--protect <path>', 'configuration: edited files stay, new versions go beside them; several times', collect)
-    .option('--protect-mask <path>', 'below those, what is no configuration after all; several times', collect)
+    .option('--protect <path>', 'configuration: edits stay, now and later, updates go beside; several times', collect)
+    .option('--protect-mask <path>', 'what is no configuration after all, nor any more; several times', collect)
     .addOption(
-      new Option('--style <style>', 'whose names and outcomes for configuration files')
-        .choices(styles)
-        .default('portage'),
+      new Option('--style <style>', 'whose names and outcomes (default: as before, or portage)').choices(styles),
     )
     .option('--no-config-memory', 'offer new versions of configuration files that were offered before, too')
     .option('--collision-ignore <glob>', 'take these names over whoever owns them; may be given several times', collect)

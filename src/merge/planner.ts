@@ -270,7 +270,7 @@ export class ImagePlanner {
   ): Situation {
     const { claims, recorded } = this.#planning
     const before = (recorded.get(name) ?? recorded.get(at.liveName))?.entry
-    const isProtected = this.#from.protection.covers(name, at.liveName) || before?.isConfig === true
+    const isProtected = this.#from.protection.covers(name, at.liveName, before)
     const isEdited =
       before !== undefined &&
       at.live !== undefined &&

@@ -12,7 +12,7 @@ import { leftAfter, readLeft } from './left.ts'
 import type { IsTaken, Save } from './saves.ts'
 import { Settler } from './settle.ts'
 import { recordedStyle, settleRemovals } from './settleRemovals.ts'
-import type { Style } from './styles.ts'
+import { type Style, styles } from './styles.ts'
 
 /** What a plan does beside placing and removing. */
 export interface ConfigPlan {
@@ -31,23 +31,24 @@ export interface SettlerInput extends PlanInput {
 export function settlerOf(input: SettlerInput): Settler {
   const { claims, owners, recorded, state } = input
   let left: ReadonlyMap<Name, RecordedEntry> | undefined
-  const recordedOf = ({ entry: { name }, liveName }: PlannedEntry) => {
-    const own = (recorded.get(name) ?? recorded.get(liveName))?.entry
-    if (own !== undefined) return own
-    const others = claims.othersOf(claims.ownersOf(name, liveName))
-    if (others.length > 0) return entryOf(owners, others, name, liveName)
+  const ownOf = ({ entry: { name }, liveName }: PlannedEntry) => (recorded.get(name) ?? recorded.get(liveName))?.entry
+  const othersOf = ({ entry: { name }, liveName }: PlannedEntry) =>
+    entryOf(owners, claims.othersOf(claims.ownersOf(name, liveName)), name, liveName)
+  const leftOf = ({ entry: { name }, liveName }: PlannedEntry) => {
     left ??= readLeft(state)
     return left.get(name) ?? left.get(liveName)
   }
+  const replacedOf = (planned: PlannedEntry) =>
+    ownOf(planned) ?? (planned.fate === 'place' && planned.live !== undefined ? othersOf(planned) : undefined)
+  const recordedOf = (planned: PlannedEntry) => ownOf(planned) ?? othersOf(planned) ?? leftOf(planned)
   const isEdited = (entry: RecordedEntry, liveName: Name, live: Stat) => isEditedByAdmin(input, entry, liveName, live)
-  const wasConfig = (name: Name) => recorded.get(name)?.entry.isConfig === true
   const refuse = (planned: PlannedEntry, update: Name, live: Stat | undefined): PlannedEntry => {
     const remedy = `the new version of '${displayName(planned.liveName)}' goes there: move it away, or merge with another --style`
     const claimed = { ...claimOf(planned.entry, live), name: update }
     claims.collide(claimed, remedy, claims.ownersOf(update, update))
     return { ...planned, fate: 'refuse' }
   }
-  return new Settler({ ...input, wasConfig, recordedOf, isEdited, isTaken: takenIn(input), refuse })
+  return new Settler({ ...input, replacedOf, recordedOf, isEdited, isTaken: takenIn(input), refuse })
 }
 
 /** Names of no update and no save: images bring them, or packages own them. */
@@ -72,8 +73,9 @@ export function configPlan(
 ): { removals: readonly Removal[]; kept: readonly Kept[]; config: ConfigPlan } {
   const { packages } = found
   const styleOf = (removal: Removal): Style | undefined => {
-    const covering = packages.find(({ protection }) => protection.covers(removal.entry.name, removal.liveName))
-    return recordedStyle(removal) ?? covering?.protection.style
+    const { entry, liveName } = removal
+    const covering = packages.find(({ protection }) => protection.covers(entry.name, liveName, entry))
+    return recordedStyle(removal) ?? (covering && styles[covering.protection.styleOf()])
   }
   const settled = settleRemovals({ ...input, styleOf, isTaken: takenIn(input) }, found)
   const renumbered = settler.renumbered.map(({ planned, liveName, live }) => ({

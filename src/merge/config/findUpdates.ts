@@ -6,6 +6,7 @@ import { isWithin } from '../root.ts'
 import type { Session } from '../session.ts'
 import { readLeft } from './left.ts'
 import { PendingUpdates } from './pendingUpdates.ts'
+import { isRecordedConfiguration } from './protection.ts'
 
 /** A package's record of a file. */
 export interface Claim {
@@ -60,12 +61,9 @@ export function findUpdates({ root, state }: Session, names: readonly Name[] = [
     })
   }
   for (const packageName of state.packageNames()) {
-    for (const entry of state.record(packageName).entries) if (isConfiguration(entry)) add({ packageName, entry })
+    for (const entry of state.record(packageName).entries)
+      if (isRecordedConfiguration(entry)) add({ packageName, entry })
   }
   for (const entry of readLeft(state).values()) add({ entry })
   return [...found.values()]
-}
-
-function isConfiguration({ type, protection, isConfig }: RecordedEntry): boolean {
-  return type !== 'directory' && (protection !== undefined || isConfig === true)
 }

@@ -13,7 +13,7 @@ import { offerOf, rememberOffer } from './memory.ts'
 import { type PendingUpdate, PendingUpdates } from './pendingUpdates.ts'
 import { isPlaceholder } from './protection.ts'
 import { type IsTaken, planSaves, type Save } from './saves.ts'
-import type { ConfigCase } from './styles.ts'
+import { type ConfigCase, type Style, styles } from './styles.ts'
 import { isOfForm, updateNameOf } from './updateNames.ts'
 import { isSameVersion, type Version, versionOf } from './versions.ts'
 
@@ -29,8 +29,8 @@ export interface SettleInput {
   /** Whether what was offered before is not offered again. */
   readonly configMemory: boolean
   readonly isTaken: IsTaken
-  /** Whether the old version's own installer calls a name configuration. */
-  wasConfig(name: Name): boolean
+  /** The version that a planned name has now: the old one's, or of a package that it is taken from. */
+  replacedOf(planned: PlannedEntry): RecordedEntry | undefined
   /** What is recorded of a planned name, by its old version or by what an unmerged package left. */
   recordedOf(planned: PlannedEntry): RecordedEntry | undefined
   /** Whether a live object is not what its record says. */
@@ -67,8 +67,8 @@ export class Settler {
   /** The entry as it is carried out. */
   settle(planned: PlannedEntry): PlannedEntry {
     const { entry, fate, from, liveName } = planned
-    const isProtected = from.protection.covers(entry.name, liveName) || this.#input.wasConfig(entry.name)
-    if (fate === 'refuse' || !isProtected) return planned
+    if (fate === 'refuse') return planned
+    if (!from.protection.covers(entry.name, liveName, this.#input.replacedOf(planned))) return planned
     if (fate === 'twin') return this.#likeFirst(planned)
     const recorded = this.#input.recordedOf(planned)
     const settled = this.#needsStyle(planned, recorded) ? this.#byStyle(planned, recorded) : undefined
@@ -99,7 +99,7 @@ export class Settler {
     if (!isEdited && live?.type !== 'directory') return placed(takingItsName(planned), recorded)
     const found = this.#caseOf(planned, recorded)
     const what = nameOfCase(planned, recorded, () => this.#isSameVersion(found))
-    const { style } = from.protection
+    const style = styles[found.kept.style]
     const outcome = style.outcomes[what]
     if (outcome === 'setAside') return this.#offer(found)
     if (outcome === 'keep') return this.#keep(found)
@@ -117,7 +117,7 @@ export class Settler {
     const offered = recorded?.protection?.offered
     const isOther = live !== undefined && comesFrom !== undefined && comesFrom !== sha256
     const kept = {
-      style: from.protection.styleName,
+      style: from.protection.styleOf(recorded),
       ...(isOther ? { base: comesFrom } : {}),
       ...(offered === undefined ? {} : { offered }),
     }
@@ -143,7 +143,7 @@ export class Settler {
   /** Beside the live object, unless the same is waiting there already, or was offered before. */
   #offer(found: Case): PlannedEntry {
     const { planned, version, sha256, kept } = found
-    const { style } = planned.from.protection
+    const style = styles[kept.style]
     const waiting = this.#waiting(planned).filter(({ liveName }) => isOfForm(baseName(liveName), style))
     const newest = waiting.at(-1)
     const newestIs = newest === undefined ? 'different' : this.#compare(planned, newest)
@@ -152,7 +152,8 @@ export class Settler {
     const earlier = waiting.slice(0, -1).find((update) => this.#compare(planned, update) !== 'different')
     if (newestIs === 'different' && earlier === undefined && this.#wasOffered(found)) return this.#keep(found)
     if (earlier !== undefined) this.renumbered.push({ planned, liveName: earlier.liveName, live: earlier.live })
-    const update = newest !== undefined && newestIs === 'sameContent' ? newest.liveName : this.#newName(planned, newest)
+    const update =
+      newest !== undefined && newestIs === 'sameContent' ? newest.liveName : this.#newName(planned, style, newest)
     const replaced = this.#input.root.find(update)
     if (this.#isBlocked(update, replaced)) return this.#input.refuse(planned, update, replaced)
     if (replaced !== undefined && newestIs === 'different') this.#saveUnknown(found, update, replaced)
@@ -189,8 +190,7 @@ export class Settler {
   }
 
   /** Past every number that is there, or that something else has. */
-  #newName({ liveName, from }: PlannedEntry, newest: PendingUpdate | undefined): Name {
-    const { update: form } = from.protection.style
+  #newName({ liveName }: PlannedEntry, { update: form }: Style, newest: PendingUpdate | undefined): Name {
     for (let number = (newest?.number ?? -1) + 1; ; number++) {
       const name = joinName(parentName(liveName), updateNameOf(baseName(liveName), form, number))
       if ('ending' in form || !this.#isBlocked(name, this.#input.root.find(name))) return name
@@ -244,6 +244,7 @@ function takingItsName(planned: PlannedEntry): PlannedEntry {
 /** An entry that gets its name: what was offered before is still remembered. */
 function placed(planned: PlannedEntry, recorded: RecordedEntry | undefined): PlannedEntry {
   const offered = recorded?.protection?.offered
-  const protection = { style: planned.from.protection.styleName, ...(offered === undefined ? {} : { offered }) }
+  const style = planned.from.protection.styleOf(recorded)
+  const protection = { style, ...(offered === undefined ? {} : { offered }) }
   return planned.entry.type === 'directory' ? planned : { ...planned, protection }
 }

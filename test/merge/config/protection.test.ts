@@ -227,3 +227,62 @@ describe('protection', () => {
     }),
   )
 })
+
+describe('protection that a call forgets', () => {
+  const forgotten = { protect: [] }
+
+  it(
+    'stands in the record: an edited file stays, and in its style',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'v1' }, { style: 'rpm' })
+      bench.write(file, 'mine')
+      await bench.merge({ [file]: 'v2' }, forgotten)
+      assert.deepEqual(bench.etc(), { 'c.conf': 'mine', 'c.conf.rpmnew': 'v2' })
+      await bench.merge({ [file]: 'v3' }, forgotten) // and is still recorded
+      assert.deepEqual(bench.etc(), { 'c.conf': 'mine', 'c.conf.rpmnew': 'v3' })
+      await bench.merge({ [file]: 'v4' }, { ...forgotten, style: 'portage' })
+      assert.equal(bench.read('etc/._cfg0000_c.conf'), 'v4')
+      await bench.merge({ 'usr/share/x': 'x' }, forgotten)
+      assert.equal(bench.read(file), 'mine')
+      await unmerge({ root: bench.root, packages: ['p'] })
+      assert.equal(bench.read(file), 'mine')
+    }),
+  )
+
+  it(
+    'leaves what was deleted, or became something else, as the administrator left it',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'v1', 'etc/d': 'v1', 'etc/e': 'v1' })
+      bench.write(file, undefined)
+      bench.write('etc/d', { link: 'elsewhere' })
+      fs.chmodSync(join(bench.root, 'etc/e'), 0o600)
+      await bench.merge({ [file]: 'v2', 'etc/d': 'v2', 'etc/e': 'v1' }, forgotten)
+      const updates = { '._cfg0000_c.conf': 'v2', '._cfg0000_d': 'v2' }
+      assert.deepEqual(bench.etc(), { ...updates, d: { link: 'elsewhere' }, e: 'v1' })
+      assert.equal(fs.statSync(join(bench.root, 'etc/e')).mode & 0o7777, 0o600)
+    }),
+  )
+
+  it(
+    'stands in the record of the package that is replaced, or that a name is taken from',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'v1' })
+      bench.write(file, 'mine')
+      await bench.merge({ [file]: 'v2' }, { ...forgotten, replaces: ['p'] }, 'q')
+      assert.deepEqual(bench.etc(), { 'c.conf': 'mine', '._cfg0000_c.conf': 'v2' })
+      await bench.merge({ [file]: 'v3' }, { ...forgotten, collisionIgnore: [file] }, 'r')
+      assert.deepEqual(bench.etc(), { 'c.conf': 'mine', '._cfg0000_c.conf': 'v2', '._cfg0001_c.conf': 'v3' })
+    }),
+  )
+
+  it(
+    'ends with protectMask, for good',
+    withBench(async (bench) => {
+      await bench.merge({ [file]: 'v1' })
+      await bench.merge({ [file]: 'v2' }, { ...forgotten, protectMask: [file] })
+      bench.write(file, 'mine')
+      await bench.merge({ [file]: 'v3' }, forgotten)
+      assert.deepEqual(bench.etc(), { 'c.conf': 'v3' })
+    }),
+  )
+})
