@@ -186,7 +186,7 @@ export function hasMetadata(entry: Comparable, stat: Stat): boolean {
 
 /** Whether two objects have the same attributes with the same values. */
 export function sameXattrs(left: Xattrs, right: Xattrs): boolean {
-  if (left.length !== right.length) return false
+  if (left.isPartial || right.isPartial || left.length !== right.length) return false
   const values = new Map(right.map(({ name, value }) => [name, value]))
   return left.every(({ name, value }) => values.get(name)?.equals(value) ?? false)
 }

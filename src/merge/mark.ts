@@ -2,7 +2,7 @@
 // not mounted, or is called by another name, is not taken for one where nothing was ever merged.
 
 import { randomBytes } from 'node:crypto'
-import { withDescriptor } from '../movefile/index.ts'
+import { findXattr, withDescriptor } from '../movefile/index.ts'
 import {
   displayName,
   type Fd,
@@ -99,9 +99,8 @@ export class OtherRoots {
 }
 
 function readMark(kernel: Kernel, directory: Fd): Mark | undefined {
-  if (kernel.listXattrs(directory).includes(markAttribute)) {
-    return parseMark(kernel.getXattr(directory, markAttribute))
-  }
+  const mark = findXattr(kernel, directory, markAttribute)
+  if (mark !== undefined) return parseMark(mark)
   const fd = tryOpenat(kernel, directory, markFile, O_RDONLY | ownFile)
   return fd === undefined ? undefined : parseMark(withDescriptor(kernel, fd, () => readWhole(kernel, fd)))
 }

@@ -1,7 +1,7 @@
 // Set-id bits and capabilities of files that are displaced: taken off, so that a hard link that somebody kept elsewhere is
 // harmless, and written down before where the file may come back.
 
-import { type Place, withDescriptor } from '../movefile/index.ts'
+import { findXattr, type Place, withDescriptor } from '../movefile/index.ts'
 import {
   type Fd,
   isSyscallError,
@@ -40,9 +40,7 @@ export function privilegesIn(kernel: Kernel, place: Place): Privileges[] {
 
 function findCapability(kernel: Kernel, place: Place): Buffer | undefined {
   if (kernel.listXattrsAt(place.directory, place.name)?.includes(capabilityName) === false) return undefined
-  return whereReadable(kernel, place, (fd) =>
-    kernel.listXattrs(fd).includes(capabilityName) ? kernel.getXattr(fd, capabilityName) : undefined,
-  )
+  return whereReadable(kernel, place, (fd) => findXattr(kernel, fd, capabilityName))
 }
 
 /** Takes set-id bits and capabilities off a file, or off all files in a directory. */
@@ -62,7 +60,7 @@ function takeOff(kernel: Kernel, file: Place, { mode }: Stat): void {
   if (!isSetId && findCapability(kernel, file) === undefined) return
   withDescriptor(kernel, kernel.openat(file.directory, file.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), (fd) => {
     if (isSetId) kernel.fchmod(fd, mode & ~setIdBits)
-    if (kernel.listXattrs(fd).includes(capabilityName)) kernel.removeXattr(fd, capabilityName)
+    if (findXattr(kernel, fd, capabilityName) !== undefined) kernel.removeXattr(fd, capabilityName)
   })
 }
 

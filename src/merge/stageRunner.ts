@@ -3,6 +3,7 @@
 import {
   differsFromCopy,
   Inheritance,
+  listNames,
   type Mover,
   type Place,
   readAttributes,
@@ -158,8 +159,8 @@ export class StageRunner {
       const now = this.#kernel.fstat(fd)
       this.#refuseOther(task, now)
       const { policy } = this.#input.mover
-      const names = this.#kernel.listXattrs(fd)
-      if (differsFromCopy(names, policy)) return { differsFromCopy: true }
+      const names = listNames(this.#kernel, fd)
+      if (names === undefined || differsFromCopy(names, policy)) return { differsFromCopy: true }
       if (task.digests) this.#digest.ofFile(fd)
       if (names.length === 0) return undefined
       return { xattrs: readAttributes(this.#kernel, fd, now, policy).xattrs }

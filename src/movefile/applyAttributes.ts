@@ -57,6 +57,7 @@ export function applyAttributes(
   const lost = new Losses()
   const application = { kernel, target, attributes, lost }
   const { xattrs } = attributes
+  if (xattrs.isPartial) lost.addUnlisted()
   const owned = setOwner(application)
   if (xattrs.length > 0) setXattrs(application, (xattr) => !lateXattrs.has(xattr.name) && !acls.has(xattr.name))
   if (target.type !== 'symlink') {

@@ -2,7 +2,15 @@
 
 export { lockStaged, removeAbandoned } from './abandoned.ts'
 export { type AttributeTarget, applyAttributes, type Inherited } from './applyAttributes.ts'
-export { type Attributes, readAttributes, type Xattr, xattrsOf } from './attributes.ts'
+export {
+  type Attributes,
+  findXattr,
+  listNames,
+  readAttributes,
+  type Xattr,
+  type Xattrs,
+  xattrsOf,
+} from './attributes.ts'
 export { handOver, quietly, withDescriptor, withWrittenDescriptor } from './descriptors.ts'
 export type { Durability } from './durability.ts'
 export {

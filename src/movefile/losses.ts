@@ -68,6 +68,12 @@ export class Losses {
     }
   }
 
+  /** Attributes whose names the kernel does not list: XFS, btrfs and tmpfs hold more of them. */
+  addUnlisted(): void {
+    const message = 'there are more than 64 KiB of their names, which the kernel does not list'
+    this.list.push({ what: 'xattr', code: 'E2BIG', message })
+  }
+
   add(what: Kept, reason: SyscallError | Loss, attribute?: Name): void {
     const { code, message } = reason
     this.list.push(

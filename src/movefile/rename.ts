@@ -18,7 +18,7 @@ import {
   type Stat,
   SyscallError,
 } from '../sys/index.ts'
-import type { Xattr } from './attributes.ts'
+import { listNames, type Xattr } from './attributes.ts'
 import { quietly, withDescriptor } from './descriptors.ts'
 import { MountPointError } from './errors.ts'
 import type { Move, MoveReport, Mover } from './mover.ts'
@@ -93,7 +93,8 @@ function membersNeedCopy(mover: Mover, directory: Fd, { route, stat }: Move): bo
 /** Finds what to change about an open object before it is renamed; undefined when nothing is. */
 function findChange(stager: Stager, fd: Fd, stat: Stat, newMtimeNs: bigint | undefined): Change | undefined {
   const { kernel, policy } = stager
-  const names = kernel.listXattrs(fd).filter((name) => isStripped(name, policy))
+  // What cannot be listed stays as it is: a rename loses nothing.
+  const names = (listNames(kernel, fd) ?? []).filter((name) => isStripped(name, policy))
   const stripped = names.map((name) => ({ name, value: kernel.getXattr(fd, name) }))
   const mtimeNs = newMtimeNs === stat.mtimeNs ? undefined : newMtimeNs
   return stripped.length === 0 && mtimeNs === undefined ? undefined : { stripped, mtimeNs }
@@ -117,7 +118,7 @@ function makeChange(kernel: Kernel, fd: Fd, stat: Stat, change: Change): boolean
 
 /** Puts back what makeChange changed. */
 function undoChange(kernel: Kernel, fd: Fd, stat: Stat, change: Change): void {
-  const present = new Set(kernel.listXattrs(fd))
+  const present = new Set(listNames(kernel, fd))
   for (const { name, value } of change.stripped) {
     if (!present.has(name)) kernel.setXattr(fd, name, value)
   }

@@ -134,11 +134,11 @@ export interface Kernel {
   futimens(fd: Fd, atimeNs: bigint, mtimeNs: bigint): void
   /** utimensat(2) without following; an empty path means the descriptor (O_PATH too). */
   utimensat(directory: Fd, path: Name, atimeNs: bigint, mtimeNs: bigint): void
-  /** Names of the extended attributes; [] where the file system has none. O_PATH descriptors work (symlinks). */
+  /** Names of the extended attributes; [] where the file system has none, E2BIG above 64 KiB. O_PATH descriptors work (symlinks). */
   listXattrs(fd: Fd): Name[]
   /**
-   * listxattrat(2) without following: as listXattrs, of a name; undefined before Linux 6.13. An empty path means an O_PATH
-   * descriptor itself, in one call through /proc; undefined where that is missing.
+   * listxattrat(2) without following: as listXattrs, of a name; undefined before Linux 6.13, and for more names than it can
+   * tell (E2BIG). An empty path means an O_PATH descriptor itself, in one call through /proc; undefined where that is missing.
    */
   listXattrsAt(directory: Fd, path: Name): Name[] | undefined
   getXattr(fd: Fd, name: Name): Buffer

@@ -72,7 +72,7 @@ export function listingCalls(door: Door): Pick<Kernel, 'listXattrsAt'> {
     if (length >= 0) return namesIn(values, length)
     const code = door.errno()
     if (code === 'EOPNOTSUPP') return []
-    if (code === 'ENOENT') return undefined
+    if (code === 'ENOENT' || code === 'E2BIG') return undefined
     throw door.failure('listxattr', fd)
   }
   return {
@@ -85,6 +85,7 @@ export function listingCalls(door: Door): Pick<Kernel, 'listXattrsAt'> {
       if (length >= 0) return namesIn(values, length)
       const code = door.errno()
       if (code === 'EOPNOTSUPP') return []
+      if (code === 'E2BIG') return undefined
       // Linux 6.13 brought it; old seccomp profiles answer EPERM to calls that they don't know.
       if (code !== 'ENOSYS' && code !== 'EPERM') throw door.failure('listxattrat', directory, path)
       isKnown = false

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { MetadataLostError } from '../../src/movefile/index.ts'
 import { type Kernel, linuxKernel, SyscallError } from '../../src/sys/index.ts'
-import { mergeImages } from '../support/operations.ts'
+import { mergeImages, unmergePackages, verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
 import { contextOf } from './scenarios.ts'
@@ -21,8 +21,47 @@ function withoutAttributes(): Kernel {
   }
 }
 
+/** A kernel on which an object with the attribute `user.many` has more names than can be listed. */
+function withUnlisted(): Kernel {
+  const kernel = linuxKernel()
+  return {
+    ...kernel,
+    listXattrs(fd) {
+      const names = kernel.listXattrs(fd)
+      if (names.includes('user.many')) throw new SyscallError('E2BIG', 'flistxattr')
+      return names
+    },
+    listXattrsAt(directory, path) {
+      const names = kernel.listXattrsAt(directory, path)
+      return names?.includes('user.many') ? undefined : names
+    },
+  }
+}
+
 describe('metadata that cannot be kept', function () {
   this.timeout(30_000)
+
+  it('since its names cannot be listed: is reported, differs, and stands in the way of nothing', () =>
+    withDirectory(async (directory) => {
+      const [root, image] = [join(directory, 'root'), join(directory, 'tree')]
+      for (const path of [root, image]) fs.mkdirSync(path)
+      writeTree(image, 'd /opt user.many="n"\nf /opt/file "x" user.many="n"\nl /opt/link -> file\nf /opt/plain "z"')
+      const engine = contextOf(withUnlisted())
+      const options = { root, image, package: 'p', durability: 'none' as const }
+      await assert.rejects(async () => mergeImages(engine, options), MetadataLostError)
+      const { lost } = await mergeImages(engine, { ...options, metadata: 'best-effort' })
+      assert.deepEqual(lost, [{ what: 'xattr', code: 'E2BIG', names: ['opt/file', 'opt'] }])
+      assert.deepEqual(await verifyPackages(engine, { root }), [])
+
+      const again = await mergeImages(engine, { ...options, metadata: 'best-effort', keepUndo: 1, mode: 'move' })
+      assert.deepEqual(again.lost, [{ what: 'xattr', code: 'E2BIG', names: ['opt/file'] }])
+      execFileSync('setfattr', ['-n', 'user.many', '-v', 'n', join(root, 'opt/plain')])
+      const [found] = await verifyPackages(engine, { root })
+      assert.deepEqual([found?.name, found?.differences], ['opt/plain', ['xattrs']])
+      await unmergePackages(engine, { root, packages: ['p'], durability: 'none', keepUndo: 1 })
+      assert.ok(!fs.existsSync(join(root, 'opt')))
+    }))
+
   const expected = [
     { what: 'xattr', attribute: 'user.note', code: 'EOPNOTSUPP', names: ['opt/directory', 'opt/file', 'opt/other'] },
     { what: 'xattr', attribute: 'user.more', code: 'EOPNOTSUPP', names: ['opt/other'] },
