@@ -108,16 +108,30 @@ export interface Told {
   readonly parts: readonly Part[]
 }
 
-/** Demands that all is as it should be but for what was told, with what is below that, and the way to it. */
+/**
+ * Demands that all is as it should be but for what was told, with what is below that, and the way to it; what was told to
+ * lack its mode has another one.
+ */
 export function checkTold({ work, leftOvers, staging, parts }: Told, where: string): void {
-  const told = leftOvers.map(({ name }) => resolve(work, 'root', name))
+  const pathOf = ({ name }: LeftOver) => resolve(work, 'root', name)
+  const told = leftOvers.map(pathOf)
   const isTold = (path: string) => told.some((each) => isWithin(path, each) || isWithin(each, path))
+  const lacking = leftOvers.filter(({ reason }) => reason.startsWith('lacks its mode')).map(pathOf)
   const untoldStaging = staging.filter((name) => !isTold(join(work, 'root', name)))
   const differences = parts.flatMap(([top, now, then]) => {
     const untold = [...now].filter(([name]) => then.has(name) || !isTold(join(work, top, name)))
-    return differencesBetween(new Map(untold), then)
+    const comparable = (lines: Iterable<[string, string]>) =>
+      new Map(
+        [...lines].map(([name, line]) => [name, lacking.includes(join(work, top, name)) ? withoutMode(line) : line]),
+      )
+    return differencesBetween(comparable(untold), comparable(then))
   })
   assert.deepEqual([...untoldStaging, ...differences], [], `not told ${where}: only ${told}`)
+}
+
+/** A snapshot's line begins with type and mode. */
+function withoutMode(line: string): string {
+  return line.replace(/^(file|directory) [0-7]+ /, '$1 ')
 }
 
 function isWithin(path: string, directory: string): boolean {
