@@ -57,6 +57,8 @@ export interface BackupStep {
   readonly tree?: Readonly<Record<Name, string>>
   /** What it displaced is kept under this name. */
   readonly kept?: Name
+  /** The directory that it is kept in where the backup is on another file system; absent for its own. */
+  readonly keptIn?: Name
   /** The displaced file's capability, in base64: it is taken off while it is kept, as set-id bits are. */
   readonly capability?: string
   /** What is taken off the files in the displaced directory while it is kept. */

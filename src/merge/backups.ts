@@ -2,7 +2,7 @@
 // to no package, until their name is free again.
 //
 // They lie in `backups/<transaction>/` of the state, or, where that is another file system, beside the name that they
-// had; in both places under the same hidden name. Set-id bits and capabilities are off as long as they are kept.
+// had, or beside its directory if that goes; everywhere under the same hidden name. Set-id bits and capabilities are off as long as they are kept.
 
 import { metadataPolicy, type Place, quietly, readAttributes, withDescriptor } from '../movefile/index.ts'
 import {
@@ -52,14 +52,31 @@ export interface NewBackup {
   readonly packages: readonly string[]
   /** Whether everything that is displaced is kept. */
   readonly isUndoable: boolean
+  /** The nearest directory that stays, by their numbers. */
+  readonly staying: (directory: number) => number
   /** Staging names of the steps whose displaced objects belonged to nobody. */
   readonly unowned: ReadonlySet<Name>
 }
 
 /** A step that keeps what it displaces, if it is to be kept. */
-export function keeping(step: Step, { directory, isUndoable, unowned }: NewBackup): Step {
+export function keeping(step: Step, { directory, isUndoable, staying, unowned }: NewBackup): Step {
   const displaces = step.kind === 'replace' || step.kind === 'remove'
-  return displaces && (isUndoable || unowned.has(step.staging)) ? { ...step, backups: directory } : step
+  if (!displaces || !(isUndoable || unowned.has(step.staging))) return step
+  const keptIn = step.phase === 'payload' ? staying(step.directory) : step.directory // the backups are with the records
+  return { ...step, backups: directory, ...(keptIn !== step.directory && { keptIn }) }
+}
+
+/** Tells which announced directories stay when all steps are done. */
+export function stayingAfter(area: StagingArea, staged: readonly { readonly step: Step }[]): NewBackup['staying'] {
+  const nameOf = (number: number) => area.directories[number]?.name ?? ''
+  const goesFrom = new Map<Name, number>()
+  for (const { step } of staged)
+    if (step.kind === 'removeDirectory') goesFrom.set(joinName(nameOf(step.directory), step.name), step.directory)
+  const staying = (directory: number): number => {
+    const parent = goesFrom.get(nameOf(directory))
+    return parent === undefined ? directory : staying(parent)
+  }
+  return staying
 }
 
 /** Stages the directory of a transaction's backup, with its manifest: the step that places it comes with the records. */
@@ -100,6 +117,7 @@ function describe(context: StepContext, area: StagingArea, step: Step): BackupSt
   }
   if ((step.kind === 'replace' || step.kind === 'remove') && step.backups !== undefined) {
     described.kept = keptName(step.staging)
+    if (step.keptIn !== undefined) described.keptIn = context.directory(step.keptIn).name
     Object.assign(described, privilegesBefore(kernel, livePlace(context, step)))
   }
   if (step.kind === 'removeDirectory') described.removed = directoryFacts(context, area, name, livePlace(context, step))
@@ -174,7 +192,11 @@ export interface Backup {
 export function findBackup(state: State, id: string, kept: BackupStep): Backup | undefined {
   if (kept.kept === undefined) return undefined
   const { root } = state
-  const candidates = [backupDirectoryOf(state, id), parentName(kept.name)]
+  const candidates = [
+    backupDirectoryOf(state, id),
+    ...(kept.keptIn === undefined ? [] : [kept.keptIn]),
+    parentName(kept.name),
+  ]
   for (const candidate of candidates) {
     const directory = root.findDirectory(candidate)
     const stat = directory && root.kernel.findat(directory.fd, kept.kept)

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Place } from '../movefile/index.ts'
 import { displayName, joinName, type Name, type Stat } from '../sys/index.ts'
-import { forgetBackups, keeping, makeBackupDirectory, type NewBackup, stageBackup } from './backups.ts'
+import { forgetBackups, keeping, makeBackupDirectory, type NewBackup, stageBackup, stayingAfter } from './backups.ts'
 import { readBootId } from './bootId.ts'
 import { RecoveryPendingError, RootChangedError } from './errors.ts'
 import { Flush, type MergeDurability } from './flush.ts'
@@ -192,12 +192,11 @@ class RunningTransaction {
             timeNs,
             packages: work.packages,
             isUndoable,
+            staying: stayingAfter(this.#area, staged),
             unowned: new Set(unowned),
           }
     const steps = staged.map((each) => (backup === undefined ? withSeen(each) : keeping(withSeen(each), backup)))
-    steps.forEach((step, index) => {
-      this.#describe(step, staged[index])
-    })
+    for (const [index, step] of steps.entries()) this.#describe(step, staged[index])
     if (backup === undefined) return steps
     const kept = stageBackup(this.#context, this.#area, { steps, backup })
     this.#describe(kept)

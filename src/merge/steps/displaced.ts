@@ -121,24 +121,33 @@ function closeToOthers(kernel: Kernel, { directory, name }: Place): void {
 
 /**
  * It goes into the transaction's backup. Where it cannot, since that is on another file system or has no room, it stays
- * under a name that says so: under its staging name it would be taken for forgotten.
+ * under a name that says so: under its staging name it would be taken for forgotten. It does not stay in a directory that
+ * is to go, which would be there for it alone.
  */
 function keepDisplaced(
   context: StepContext,
   step: DisplacingStep,
   { place, stat }: { place: Place; stat: Stat },
 ): void {
-  const { kernel, id, findDirectory } = context
+  const { kernel, id } = context
   if (stat.type === 'directory') closeToOthers(kernel, place)
   if (!step.keepsSetId) takeOffPrivileges(kernel, place)
-  const backups = findDirectory(step.backups ?? step.directory)
-  const beside = context.directory(step.directory)
   const kept = keptName(step.staging)
+  const isKept = (number: number | undefined, name: Name) => {
+    const directory = number === undefined ? undefined : context.findDirectory(number)
+    return directory !== undefined && tryKeep(context, step, place, { directory: directory.fd, name })
+  }
+  if (isKept(step.backups, `${id}/${kept}`) || isKept(step.keptIn, kept)) return
+  renameToFree(kernel, place, { directory: context.directory(step.directory).fd, name: kept })
+}
+
+function tryKeep(context: StepContext, { name }: DisplacingStep, from: Place, to: Place): boolean {
   try {
-    if (backups !== undefined) return renameToFree(kernel, place, { directory: backups.fd, name: `${id}/${kept}` })
+    renameToFree(context.kernel, from, to)
+    return true
   } catch (error) {
     if (!isSyscallError(error)) throw error
-    if (error.code !== 'EXDEV') context.note(`what '${displayName(step.name)}' was is kept beside it: ${error.message}`)
+    if (error.code !== 'EXDEV') context.note(`what '${displayName(name)}' was is kept beside it: ${error.message}`)
+    return false
   }
-  renameToFree(kernel, place, { directory: beside.fd, name: kept })
 }

@@ -55,6 +55,8 @@ interface Displacing extends Staged {
   readonly keepsSetId?: boolean
   /** What is displaced is kept: the number of the directory of all backups. */
   readonly backups?: number
+  /** Where it is kept if that is on another file system: the nearest directory that stays, where its own one goes. */
+  readonly keptIn?: number
 }
 
 /** A staged object gets a name that was free. */
