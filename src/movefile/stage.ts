@@ -42,6 +42,8 @@ export interface StageOptions {
   readonly isPrivate?: boolean
   /** The copy has no name until it is complete. */
   readonly isUnnamed?: boolean
+  /** Fills the copy of a regular file, which gets no contents of the source's then. */
+  readonly fill?: (to: Fd) => void
   /** The time that the copy gets instead of the source's. */
   readonly mtimeNs?: bigint | undefined
   /** Whether the copy is on disk (fsync) when staging returns; else that is the caller's. */
@@ -171,8 +173,8 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
     })
   // The known members first: V8 adds those behind a spread one by one, slowly.
   const copyOptions = { stat, freshOn: inherited.dev, onContents, ...stager.copyOptions }
-  const copy = copier.copyContents(from, to, copyOptions)
-  if (copy.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
+  const copy = options.fill === undefined ? copier.copyContents(from, to, copyOptions) : options.fill(to)
+  if (copy?.changed) throw new SourceChangedError(copy.bytes, kernel.fstat(from).size, describePlace(kernel, source))
   if (!isRead) payload?.ofFile(from)
   const attributes = attributesToApply(stager, { fd: from, stat }, options)
   const applied = applyAttributes(kernel, { fd: to, type: 'file', inherited }, attributes, policy)
@@ -180,7 +182,7 @@ function fillFile(stager: Stager, open: OpenFiles, request: Request): StagedObje
   const lost = [...flagsLost.list, ...applied]
   settle(stager, source, lost)
   const [final] = finalFlagsOf('', inodeFlags)
-  const staged = { stat, attributes, copy, lost }
+  const staged = copy ? { stat, attributes, copy, lost } : { stat, attributes, lost }
   return final === undefined ? staged : { ...staged, finalFlags: final.flags }
 }
 

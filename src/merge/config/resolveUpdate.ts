@@ -1,20 +1,9 @@
 // Resolving an update: accepted, rejected, or merged into its file. One transaction, records included; synchronous, for
 // the engine's thread.
 
-import { withDescriptor } from '../../movefile/index.ts'
+import type { StageOptions } from '../../movefile/index.ts'
 import type { EngineContext } from '../../sys/engineThread.ts'
-import {
-  baseName,
-  displayName,
-  type Name,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_TRUNC,
-  O_WRONLY,
-  parentName,
-  type Stat,
-  toName,
-} from '../../sys/index.ts'
+import { baseName, displayName, type Kernel, type Name, parentName, type Stat, toName } from '../../sys/index.ts'
 import type { RecordedEntry } from '../entry.ts'
 import { CollisionError, InvalidArgumentError, RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
@@ -135,19 +124,17 @@ class Resolution {
     const isKept = action === 'replace' && live?.type === 'file'
     const source = isKept && live !== undefined ? { liveName, stat: live } : update
     const target = action === 'rework' ? { liveName: update.liveName, live: update.stat } : { liveName, live }
-    const { fd } = this.#session.root.directory(parentName(liveName))
+    if (contents !== undefined && source.stat.type !== 'file')
+      throw new InvalidArgumentError(`'${displayName(source.liveName)}' is no file`)
+    const { kernel, mover, root } = this.#session
+    const { fd } = root.directory(parentName(liveName))
     const staging = area.newName()
-    this.#session.mover.stageCopy(placeOf(this.#session, source.liveName), { directory: fd, name: staging }, source)
-    if (contents !== undefined) this.#write(fd, staging, contents)
+    mover.stageCopy(
+      placeOf(this.#session, source.liveName),
+      { directory: fd, name: staging },
+      { stat: source.stat, ...(contents && newContents(kernel, contents)) },
+    )
     return [this.#stepFor(area, fd, staging, target)]
-  }
-
-  #write(directory: number, name: Name, contents: Uint8Array): void {
-    const { kernel } = this.#session
-    if (kernel.statat(directory, name).type !== 'file')
-      throw new InvalidArgumentError(`'${displayName(this.#found.update.liveName)}' is no file`)
-    const fd = kernel.openat(directory, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK)
-    withDescriptor(kernel, fd, () => writeWhole(kernel, fd, contents))
   }
 
   #stepFor(
@@ -228,4 +215,9 @@ class Resolution {
     const protection = rememberOffer(rest, this.#version, offerOf(this.#found.live))
     return { ...entry, protection: { ...protection, ...(base === undefined ? {} : { base }) } }
   }
+}
+
+/** Written before the copy has its mode, which may not let its own owner write. */
+function newContents(kernel: Kernel, contents: Uint8Array): Pick<StageOptions, 'fill' | 'mtimeNs'> {
+  return { fill: (to) => writeWhole(kernel, to, contents), mtimeNs: BigInt(Date.now()) * 1_000_000n }
 }

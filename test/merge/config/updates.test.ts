@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { resolveUpdate as resolveNow } from '../../../src/merge/config/resolveUpdate.ts'
 import {
   ConflictMarkersError,
   configUpdates,
@@ -15,6 +16,10 @@ import {
   unmerge,
   verify,
 } from '../../../src/merge/index.ts'
+import { linuxKernel } from '../../../src/sys/index.ts'
+import { isRoot } from '../../support/asRoot.ts'
+import { asUser, nobody } from '../../support/ordinaryUser.ts'
+import { contextOf } from '../scenarios.ts'
 import { type ConfigBench, file, withBench } from './configBench.ts'
 
 const lines = (...changed: [number, string][]) => {
@@ -321,4 +326,28 @@ describe('resolveUpdate()', () => {
       assert.deepEqual(bench.etc(), { 'c.conf': { link: 'b' } })
     }),
   )
+
+  it(
+    'merges a file that not even its owner may write, and keeps its mode',
+    withBench(async (bench) => {
+      const { root } = bench
+      await offer(bench)
+      for (const name of [file, update]) fs.chmodSync(join(root, name), 0o444)
+      if (isRoot) for (const name of ['', ...(fs.readdirSync(root, { recursive: true }) as string[])]) give(root, name)
+      if (isRoot) give(root, '..')
+      const resolve = (action: 'rework' | 'replace', contents: string) =>
+        resolveNow(contextOf(linuxKernel()), { root, update: file, action, contents: Buffer.from(contents) })
+      asUser(() => resolve('rework', 'reworked'))
+      assert.equal(bench.read(update), 'reworked')
+      asUser(() => resolve('replace', both))
+      assert.deepEqual(bench.etc(), { 'c.conf': both })
+      const { mode, mtimeMs } = fs.statSync(join(root, file))
+      assert.equal(mode & 0o7777, 0o444)
+      assert.ok(Date.now() - mtimeMs < 60_000, 'what is new has a new time')
+    }),
+  )
 })
+
+function give(root: string, name: string): void {
+  fs.lchownSync(join(root, name), nobody, nobody)
+}
