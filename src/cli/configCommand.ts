@@ -71,17 +71,10 @@ export function configCommand(): Command {
 async function run(action: Action | undefined, paths: readonly Name[], flags: ConfigFlags, command: Command) {
   const { configUpdates } = await import('../merge/index.ts')
   const options = rootOptions(flags)
-  const found = await configUpdates({ ...options, names: paths.map(pathOf) })
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true && flags.json !== true
-  if (action === 'list' || (action === undefined && !isTerminal)) return list(found, flags)
-  if (paths.length > 0 && found.length === 0) {
-    const { NoUpdateError } = await import('../merge/index.ts')
-    throw new NoUpdateError(paths[0] ?? '')
-  }
-  const named = new Set(paths.map((path) => path.replace(/^\/+/, '')))
-  const updates = found.filter(
-    ({ isNewest, bytes }) => isNewest || named.has(Buffer.from(bytes, 'base64').toString('latin1')),
-  )
+  const isList = action === 'list' || (action === undefined && !isTerminal)
+  const updates = await configUpdates({ ...options, names: paths.map(pathOf), resolvable: !isList })
+  if (isList) return list(updates, flags)
   const task: ConfigTask = { options: { ...options, ...given({ durability: flags.durability }) }, flags, updates }
   const { diffAll, resolveAll } = await import('./configActions.ts')
   if (action === 'diff') return diffAll(task)

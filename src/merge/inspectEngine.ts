@@ -2,12 +2,13 @@
 
 import { createRequire } from 'node:module'
 import type { EngineContext } from '../sys/engineThread.ts'
-import { baseName, displayName, joinName, type Name, nameBytes, parentName, toName } from '../sys/index.ts'
+import { displayName, type Name, nameBytes, toName } from '../sys/index.ts'
 import { removeAbandonedTrees } from './archive/unpackedTree.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { withoutLineEnds } from './lineEnds.ts'
 import { eachLiveName } from './liveNames.ts'
 import { checkMark } from './mark.ts'
+import { nameInside, resolvedInside } from './nameInside.ts'
 import type { ListedEntry, OwnedName, RecoverOptions } from './options.ts'
 import { withOwners } from './owners.ts'
 import { checkRecordedName } from './packageName.ts'
@@ -60,7 +61,7 @@ export function findOwners(
       const spellings = new Spellings(root, owners)
       return options.names.flatMap((given): OwnedName[] => {
         const name = nameInside(root, toName(given))
-        const resolved = joinName(root.findDirectory(parentName(name))?.name ?? parentName(name), baseName(name))
+        const resolved = resolvedInside(root, name)
         const recorded = [name, resolved, ...spellings.ofName(resolved)]
         const packages = [...new Set(recorded.flatMap((each) => owners.of(each)))].sort()
         if (packages.length > 0 || !/[*?[{]/.test(name)) return [{ name: displayName(name), packages }]
@@ -69,16 +70,6 @@ export function findOwners(
       })
     }),
   )
-}
-
-/** A path as a name inside the root: `..` leads to where the directory before it lies, and never out of the root. */
-function nameInside(root: Root, path: Name): Name {
-  let name: Name = ''
-  for (const component of path.split('/')) {
-    if (component === '..') name = parentName(root.findDirectory(name)?.name ?? name)
-    else if (component !== '' && component !== '.') name = joinName(name, component)
-  }
-  return name
 }
 
 /** Every recorded name that matches, in byte order; this reads the names of all records. */

@@ -5,6 +5,7 @@ import { type CancelFlag, displayName, type Kernel, type Name, toName } from '..
 import { RecoveryPendingError } from './errors.ts'
 import { Comparer } from './live.ts'
 import { checkMark } from './mark.ts'
+import { componentsOf } from './nameInside.ts'
 import { pendingTransaction, type RecoveryReport, recoverRoot } from './recover.ts'
 import { Root } from './root.ts'
 import { defaultState, type LockPatience, lockRoot, readHolder, State } from './state.ts'
@@ -98,5 +99,5 @@ export function inSession<T>(
 
 /** Where the state is, by the options: a name relative to the root. */
 export function stateName({ state }: RootOptions): Name {
-  return state === undefined ? defaultState : toName(state).replace(/^\/+|\/+$/g, '')
+  return state === undefined ? defaultState : componentsOf(toName(state)).join('/')
 }

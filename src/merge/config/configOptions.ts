@@ -10,6 +10,8 @@ import type { Favour } from './threeWay.ts'
 export interface ConfigUpdatesOptions extends RootOptions {
   /** Files, updates, or directories above them; all by default. */
   readonly names?: readonly (string | Uint8Array)[]
+  /** To resolve them: without those that a newer one for the same file makes pointless; each of `names` must have one. */
+  readonly resolvable?: boolean
 }
 
 /** An update that waits beside a file. */

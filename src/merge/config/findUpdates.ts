@@ -45,10 +45,8 @@ export function findUpdates({ root, state }: Session, names: readonly Name[] = [
       const stat = root.find(at)
       return stat === undefined || stat.type === 'directory' ? [] : [{ liveName: at, stat }]
     })
-    const isAsked = (at: Name) =>
-      names.length === 0 || names.some((asked) => isWithin(name, asked) || isWithin(liveName, asked) || at === asked)
     waiting.forEach((update, index) => {
-      if (!isAsked(update.liveName)) return
+      if (names.length > 0 && !isAskedFor({ liveName, update, claims: [claim] }, names)) return
       const live = root.find(liveName)
       const { claims } = found.get(update.liveName) ?? { claims: [] }
       found.set(update.liveName, {
@@ -66,4 +64,13 @@ export function findUpdates({ root, state }: Session, names: readonly Name[] = [
   }
   for (const entry of readLeft(state).values()) add({ entry })
   return [...found.values()]
+}
+
+/** Whether one of some names is an update's own, its file's, or of a directory above that. */
+export function isAskedFor(
+  { liveName, update, claims }: Pick<FoundUpdate, 'liveName' | 'update' | 'claims'>,
+  names: readonly Name[],
+): boolean {
+  const files = [liveName, ...claims.map(({ entry }) => entry.name)]
+  return names.some((asked) => asked === update.liveName || files.some((file) => isWithin(file, asked)))
 }

@@ -16,6 +16,7 @@ import {
   toName,
 } from '../../sys/index.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import { nameInside, resolvedInside } from '../nameInside.ts'
 import { reading, type Session } from '../session.ts'
 import { readWhole } from '../state.ts'
 import { readBases } from './bases.ts'
@@ -31,7 +32,7 @@ import type {
   UpdateOptions,
 } from './configOptions.ts'
 import { describeDifference, type Side } from './describeDifference.ts'
-import { type FoundUpdate, findUpdates } from './findUpdates.ts'
+import { type FoundUpdate, findUpdates, isAskedFor } from './findUpdates.ts'
 import { leftDirectory } from './left.ts'
 import { mergeTexts } from './threeWay.ts'
 import { type Version, versionOf } from './versions.ts'
@@ -42,7 +43,7 @@ const largestText = 16 * 1024 * 1024
 /** The updates that wait. */
 export function listUpdates(engine: EngineContext, options: ConfigUpdatesOptions): ConfigUpdate[] {
   return reading(engine, options, (session) =>
-    findUpdates(session, (options.names ?? []).map(nameOf)).map(({ liveName, live, update, isNewest, claims }) => ({
+    findAsked(session, options).map(({ liveName, live, update, isNewest, claims }) => ({
       name: displayName(liveName),
       update: displayName(update.liveName),
       bytes: nameBytes(update.liveName).toString('base64'),
@@ -52,6 +53,15 @@ export function listUpdates(engine: EngineContext, options: ConfigUpdatesOptions
       isNewest,
     })),
   )
+}
+
+function findAsked(session: Session, { names = [], resolvable = false }: ConfigUpdatesOptions): FoundUpdate[] {
+  const asked = names.map((given) => namesOfPath(session, given))
+  const found = findUpdates(session, asked.flat())
+  if (!resolvable) return found
+  const missing = asked.find((spellings) => !found.some((update) => isAskedFor(update, spellings)))
+  if (missing !== undefined) throw new NoUpdateError(missing[0])
+  return found.filter(({ isNewest, update }) => isNewest || asked.flat().includes(update.liveName))
 }
 
 /** Whose file an update is for. */
@@ -95,18 +105,21 @@ export function readUpdate(engine: EngineContext, options: UpdateOptions): Updat
 
 /** The update of that name, or the newest of the file of that name. @throws {NoUpdateError} */
 export function findUpdate(session: Session, { update }: UpdateOptions): FoundUpdate {
-  const name = nameOf(update)
-  const all = findUpdates(session, [name]).filter(
+  const asked = namesOfPath(session, update)
+  const isOne = (name: Name) => asked.includes(name)
+  const all = findUpdates(session, asked).filter(
     ({ liveName, update: { liveName: own }, claims }) =>
-      own === name || liveName === name || claims.some(({ entry }) => entry.name === name),
+      isOne(own) || isOne(liveName) || claims.some(({ entry }) => isOne(entry.name)),
   )
-  const found = all.find(({ update: { liveName } }) => liveName === name) ?? all.find(({ isNewest }) => isNewest)
-  if (found === undefined) throw new NoUpdateError(name)
+  const found = all.find(({ update: { liveName } }) => isOne(liveName)) ?? all.find(({ isNewest }) => isNewest)
+  if (found === undefined) throw new NoUpdateError(asked[0])
   return found
 }
 
-function nameOf(given: string | Uint8Array): Name {
-  return toName(given).replace(/^\/+|\/+$/g, '')
+/** A path as it is written, and without symlinks: records have the one or the other. */
+export function namesOfPath({ root }: Session, given: string | Uint8Array): [written: Name, resolved: Name] {
+  const name = nameInside(root, toName(given))
+  return [name, resolvedInside(root, name)]
 }
 
 /** The names of an update and its file, as they are told. */

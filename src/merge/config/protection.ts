@@ -4,6 +4,7 @@
 import { displayName, type Name, parentName, toName } from '../../sys/index.ts'
 import type { RecordedEntry } from '../entry.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import { componentsOf } from '../nameInside.ts'
 import { isStyleName, type StyleName, styleNames } from './styles.ts'
 
 /** Options of configuration protection. */
@@ -73,9 +74,7 @@ export function isRecordedConfiguration({ type, protection, isConfig }: Recorded
 }
 
 function checkName(given: string | Uint8Array): Name {
-  const components = toName(given)
-    .split('/')
-    .filter((component) => component !== '' && component !== '.')
+  const components = componentsOf(toName(given))
   if (components.includes('..')) {
     throw new InvalidArgumentError(`'${displayName(toName(given))}' cannot be protected`, {
       hint: 'Give a name inside the root without "..", such as /etc.',

@@ -3,7 +3,7 @@
 
 import type { StageOptions } from '../../movefile/index.ts'
 import type { EngineContext } from '../../sys/engineThread.ts'
-import { baseName, displayName, type Kernel, type Name, parentName, type Stat, toName } from '../../sys/index.ts'
+import { baseName, displayName, type Kernel, type Name, parentName, type Stat } from '../../sys/index.ts'
 import type { RecordedEntry } from '../entry.ts'
 import { CollisionError, InvalidArgumentError, RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
@@ -19,7 +19,7 @@ import { basesWanted, largestBase } from './bases.ts'
 import { ConflictMarkersError } from './configErrors.ts'
 import type { ResolvedUpdate, ResolveUpdateOptions } from './configOptions.ts'
 import { type Claim, type FoundUpdate, findUpdates } from './findUpdates.ts'
-import { findUpdate, namesOf, placeOf, readFileText, versionAt } from './inspectUpdates.ts'
+import { findUpdate, namesOf, namesOfPath, placeOf, readFileText, versionAt } from './inspectUpdates.ts'
 import { readLeft } from './left.ts'
 import { offerOf, rememberOffer } from './memory.ts'
 import { makeLeftDirectory, olderBases, stageBases, stageLeft } from './stageConfig.ts'
@@ -104,7 +104,7 @@ class Resolution {
       0,
       all.findIndex((other) => other.update.liveName === update.liveName),
     )
-    if (action === 'reject') return toName(given).endsWith(baseName(update.liveName)) ? [] : older
+    if (action === 'reject') return namesOfPath(this.#session, given).includes(update.liveName) ? [] : older
     return older.filter((other) => this.#wasOffered(other))
   }
 

@@ -351,3 +351,60 @@ describe('resolveUpdate()', () => {
 function give(root: string, name: string): void {
   fs.lchownSync(join(root, name), nobody, nobody)
 }
+
+describe('paths of updates', () => {
+  const spellings = [
+    'etc/c.conf',
+    '/etc/c.conf',
+    './etc/c.conf',
+    '//etc/.//c.conf/',
+    '/etc/../etc/c.conf',
+    '../etc/c.conf',
+  ]
+
+  it(
+    'may be written in any way, and lead through symlinks',
+    withBench(async (bench) => {
+      await offer(bench)
+      fs.symlinkSync('etc', join(bench.root, 'settings'))
+      const { root } = bench
+      for (const path of [...spellings, 'settings/c.conf', './etc', '/etc/../settings/._cfg0000_c.conf']) {
+        assert.equal((await configUpdates({ root, names: [path] })).length, 1, path)
+        if (path.endsWith('conf')) assert.equal((await diffUpdate({ root, update: path })).name, file, path)
+      }
+      await resolveUpdate({ root, update: './etc//c.conf', action: 'accept' })
+      assert.deepEqual(bench.etc(), { 'c.conf': v2 })
+    }),
+  )
+
+  it(
+    'are not empty, which would be the whole root',
+    withBench(async (bench) => {
+      await offer(bench)
+      await assert.rejects(configUpdates({ root: bench.root, names: [''] }), /a path is empty/)
+      await assert.rejects(resolveUpdate({ root: bench.root, update: '', action: 'accept' }), /a path is empty/)
+    }),
+  )
+
+  it(
+    'of older updates are told from that of their file, however they are written',
+    withBench(async (bench) => {
+      await offer(bench)
+      const { root } = bench
+      await bench.merge({ [file]: lines([5, 'later']) })
+      const older = await configUpdates({ root, names: ['./etc//._cfg0000_c.conf'], resolvable: true })
+      assert.deepEqual(
+        older.map((each) => each.update),
+        [update],
+      )
+      const newest = await configUpdates({ root, names: ['./etc'], resolvable: true })
+      assert.deepEqual(
+        newest.map((each) => each.update),
+        ['etc/._cfg0001_c.conf'],
+      )
+      await assert.rejects(configUpdates({ root, names: [file, 'etc/d'], resolvable: true }), NoUpdateError)
+      await resolveUpdate({ root, update: '/etc/./._cfg0001_c.conf', action: 'reject' })
+      assert.equal(bench.read(update), v2, 'only the one that was named goes')
+    }),
+  )
+})
