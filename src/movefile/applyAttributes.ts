@@ -5,6 +5,7 @@
 import { type Fd, type FileType, isSyscallError, type Kernel, SyscallError } from '../sys/index.ts'
 import { groupBitsWithoutAcl } from './acl.ts'
 import type { Attributes, Xattr } from './attributes.ts'
+import { closedMode } from './inheritance.ts'
 import { setInodeFlags, withMetadata } from './inodeFlags.ts'
 import { type Loss, Losses } from './losses.ts'
 import { accessAcl, defaultAcl, type MetadataPolicy } from './policy.ts'
@@ -33,6 +34,8 @@ interface Application {
   readonly target: AttributeTarget
   readonly attributes: Attributes
   readonly lost: Losses
+  /** Whether a copy that was made read-only has been opened to its owner again. */
+  isReopened: boolean
 }
 
 /** Attributes that are bound to an owner or to the final contents, so they come after both. */
@@ -55,7 +58,7 @@ export function applyAttributes(
   policy: MetadataPolicy,
 ): Loss[] {
   const lost = new Losses()
-  const application = { kernel, target, attributes, lost }
+  const application = { kernel, target, attributes, lost, isReopened: false }
   const { xattrs } = attributes
   if (xattrs.isPartial) lost.addUnlisted()
   const owned = setOwner(application)
@@ -91,14 +94,33 @@ function setOwner({ kernel, target, attributes, lost }: Application): boolean {
   return now.uid === uid && now.gid === gid
 }
 
-function setXattrs({ kernel, target, attributes, lost }: Application, chosen: (xattr: Xattr) => boolean): void {
-  for (const xattr of attributes.xattrs) {
-    if (chosen(xattr)) setXattr(kernel, target.fd, xattr, lost)
+function setXattrs(application: Application, chosen: (xattr: Xattr) => boolean): void {
+  for (const xattr of application.attributes.xattrs) {
+    if (chosen(xattr)) setXattr(application, xattr)
   }
 }
 
-function setXattr(kernel: Kernel, fd: Fd, { name, value }: Xattr, lost: Losses): boolean {
-  return lost.attempt(acls.has(name) ? 'acl' : 'xattr', () => kernel.setXattr(fd, name, value), name)
+function setXattr(application: Application, { name, value }: Xattr): boolean {
+  const { kernel, target, lost } = application
+  const set = () => kernel.setXattr(target.fd, name, value)
+  const setAnyway = () => {
+    try {
+      set()
+    } catch (error) {
+      if (!isSyscallError(error, 'EACCES') || !reopen(application)) throw error
+      set()
+    }
+  }
+  return lost.attempt(acls.has(name) ? 'acl' : 'xattr', setAnyway, name)
+}
+
+/** user.* takes the right to write (xattr(7)), which the copy of a read-only file gives nobody but root. */
+function reopen(application: Application): boolean {
+  const { kernel, target } = application
+  if (target.type !== 'file' || (kernel.fstat(target.fd).mode & 0o200) !== 0) return false
+  kernel.fchmod(target.fd, closedMode)
+  application.isReopened = true
+  return true
 }
 
 /**
@@ -109,10 +131,11 @@ function setXattr(kernel: Kernel, fd: Fd, { name, value }: Xattr, lost: Losses):
  *
  * @returns the source's access ACL if it could not be set
  */
-function setAcls({ kernel, target, attributes, lost }: Application): Xattr | undefined {
+function setAcls(application: Application): Xattr | undefined {
+  const { kernel, target, attributes } = application
   const { fd, inherited } = target
   const wanted = attributes.xattrs.filter((xattr) => acls.has(xattr.name))
-  const refused = wanted.filter((xattr) => !setXattr(kernel, fd, xattr, lost))
+  const refused = wanted.filter((xattr) => !setXattr(application, xattr))
   if (inherited?.acl !== false) {
     for (const name of kernel.listXattrs(fd)) {
       if (acls.has(name) && !wanted.some((xattr) => xattr.name === name)) removeXattr(kernel, fd, name)
@@ -131,10 +154,11 @@ export function removeXattr(kernel: Kernel, fd: Fd, name: string): void {
 }
 
 /** Linux drops the set-group-id bit in silence when an ordinary user is not in the group, so it is looked for. */
-function setMode({ kernel, target, attributes, lost }: Application, mode: number): void {
+function setMode({ kernel, target, attributes, lost, isReopened }: Application, mode: number): void {
   const { fd, inherited, type } = target
   // Made with these very bits, which only an ACL could have moved (system.posix_acl_*, system.nfs4_acl).
-  if (inherited?.mode === mode && !attributes.xattrs.some(({ name }) => name.startsWith('system.'))) return
+  if (!isReopened && inherited?.mode === mode && !attributes.xattrs.some(({ name }) => name.startsWith('system.')))
+    return
   const setId = attributes.mode & 0o6000
   lost.attempt('mode', () => {
     if (isOpened(type)) kernel.fchmod(fd, mode)

@@ -24,8 +24,8 @@ interface Made extends Inherited {
 export const closedMode = 0o600
 
 /**
- * The mode to make a copy with: closed, or at once the source's where its attributes can still be set and nobody else
- * can open the copy: it has no name, or nobody can enter the directory and the owner is right from the start.
+ * The mode to make a copy with: closed, or at once the source's where nobody else can open the copy: it has no name, or
+ * nobody can enter the directory and the owner is right from the start.
  */
 export function creationMode(
   { inheritance, isPrivate, isUnnamed }: Pick<StageOptions, 'inheritance' | 'isPrivate' | 'isUnnamed'>,
@@ -38,9 +38,9 @@ export function creationMode(
   return open
 }
 
-/** Set-id bits wait for the owner, and a read-only mode for the attributes: user.* takes the right to write (xattr(7)). */
+/** Set-id bits wait for the owner. */
 export function mayHaveAtOnce(mode: number): boolean {
-  return (mode & 0o7200) === 0o200
+  return (mode & 0o7000) === 0
 }
 
 /** What a file was given that has just been made with `mode`; asked once a directory, and once for every new bit. */

@@ -17,7 +17,7 @@ function onRoute(scene: Scene, mover: Mover = scene.mover()) {
 
 describe('moves on one route', () => {
   it('make 13 calls for a small file, and 3 for each attribute', () =>
-    withScene({ source: 'f /1 "1"\nf /2 "2"\nf /3 "3"\nf /4 "4" user.note="kept"' }, (scene) => {
+    withScene({ source: 'f /1 "1"\nf /2 "2"\nf /3 "3"\nf /4 "4" user.note="kept"\nf 0444 /5 "5"' }, (scene) => {
       const { kernel, calls } = recording(scene.kernel)
       const move = onRoute(
         scene,
@@ -51,6 +51,9 @@ describe('moves on one route', () => {
         ['getXattr', 'setXattr'],
       )
       assert.equal(noted.length, 15)
+      callsOf('5') // the first of its mode
+      fs.writeFileSync(join(scene.from, '6'), '6', { mode: 0o444 })
+      assert.deepEqual(callsOf('6'), plain)
     }))
 
   it('give each file its own mode, owner and attributes', () => {

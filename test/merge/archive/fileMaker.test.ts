@@ -6,6 +6,7 @@ import { Root } from '../../../src/merge/root.ts'
 import { metadataPolicy } from '../../../src/movefile/index.ts'
 import { linuxKernel, O_RDONLY, openPath, toName } from '../../../src/sys/index.ts'
 import { isRoot } from '../../support/asRoot.ts'
+import { recording } from '../../support/kernelDoubles.ts'
 import { asUser, nobody } from '../../support/ordinaryUser.ts'
 import { withDirectory } from '../../support/scratch.ts'
 
@@ -26,5 +27,17 @@ describe('FileMaker', () => {
       assert.deepEqual(kernel.getXattr(fd, 'user.note'), value)
       assert.equal(kernel.fstat(fd).mode, 0o444)
       kernel.close(fd)
+    }))
+
+  it('makes a read-only file without setting its mode', () =>
+    withDirectory((directory) => {
+      const { kernel, calls } = recording(linuxKernel())
+      const tree = new Root(kernel, toName(directory))
+      const maker = new FileMaker({ kernel, tree, policy: metadataPolicy(), digests: false, image: 'image' })
+      const { uid, gid } = fs.statSync(directory)
+      maker.make('file', { path: 'file', uid, gid, mode: 0o444, mtimeNs: 1n, size: 0, xattrs: [] }, () => {})
+      tree.close()
+      assert.equal(fs.statSync(join(directory, 'file')).mode & 0o7777, 0o444)
+      assert.ok(!calls.some(({ call }) => call === 'fchmod'))
     }))
 })
