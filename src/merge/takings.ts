@@ -132,16 +132,20 @@ export class Takings {
   #giveBackTo(image: Root, { within, directory, below, names }: Taking, context: GivingContext): void {
     const parent = context.findDirectory(directory)
     const from = parent && this.#root.findDirectory(joinName(parent.name, below))
-    if (from === undefined) return // the new directory was not made, so nothing was taken into it
-    const to = makeDirectories(image, within)
+    // Without it nothing was taken into it, or all of that was given back, by one who died before telling.
+    const to = from === undefined ? image.findDirectory(within) : makeDirectories(image, within)
+    if (to === undefined) return
     for (const [name, staging, ino] of names) {
-      const taken = { directory: from.fd, name: staging }
       const place = { directory: to.fd, name }
-      if (!isTaken(image.kernel, taken, place, ino) || tryRename(image.kernel, { taken, ino }, place)) continue
-      const kept = `.rootmerge-kept-${context.id}-${ino}`
-      if (!tryRename(image.kernel, { taken, ino }, { ...place, name: kept })) continue // another link of it is there already
+      const beside = { directory: to.fd, name: `.rootmerge-kept-${context.id}-${ino}` }
+      const taken = from && { directory: from.fd, name: staging }
+      if (taken !== undefined && isTaken(image.kernel, taken, place, ino)) {
+        if (tryRename(image.kernel, { taken, ino }, place)) continue
+        tryRename(image.kernel, { taken, ino }, beside) // else another link of it is there already
+      }
+      if (inoAt(image.kernel, beside) === undefined) continue
       const reason = `is '${displayName(name)}', whose name somebody gave to another object meanwhile`
-      context.leftOver(image.pathOf(joinName(within, kept)), reason)
+      context.leftOver(image.pathOf(joinName(within, beside.name)), reason)
     }
   }
 
