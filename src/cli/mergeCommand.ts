@@ -217,7 +217,7 @@ function imageAndName(image: Name, given: Name | undefined, command: Command): [
     const orBoth = text.startsWith('-') ? '' : `, or write ${text}=NAME` // that would be taken for an option
     command.error(`error: '${text}' names no package: add --package NAME${orBoth}`)
   }
-  return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|zst|bz2))$/, '')]
+  return [image, base.replace(/\.(tar|tgz|deb|tar\.(gz|xz|lzma|zst|bz2))$/, '')]
 }
 
 /** What an image may be called that says nothing: standard input, directories by where they are, nothing at all. */

@@ -39,7 +39,7 @@ export type Triggers = Readonly<Record<string, readonly string[]>>
 
 /** An image, and the package that it becomes. */
 export interface ImageOptions extends SelectionOptions, ArchiveOptions, MoveOptions, ProtectionOptions {
-  /** A directory tree, or an archive: tar (plain, gzip, xz, zstd, bzip2), .deb, npm's .tgz; `-` is one on standard input. */
+  /** A directory tree, or an archive: tar (plain, gzip, xz, lzma, zstd, bzip2), .deb, npm's .tgz; `-` is one on standard input. */
   readonly image: string | Uint8Array
   /** The name to record it under; an older version of the same name is replaced. */
   readonly package: string

@@ -1,10 +1,10 @@
-// Decompressors of C libraries: what gzip, xz, zstd and bzip2 themselves are made of. Every Debian has them (dpkg needs
+// Decompressors of C libraries: what gzip, xz (and lzma, its old format), zstd and bzip2 themselves are made of. Every Debian has them (dpkg needs
 // them); zlib is in Node itself, in a version that was made faster (99 MB of a gzip -1 in 201 ms, 297 with libz.so.1).
 
 import { loadKoffi } from './koffi.ts'
 
 /** The compressions that a C library may decode. */
-export type DecoderName = 'gzip' | 'xz' | 'zstd' | 'bzip2'
+export type DecoderName = 'gzip' | 'xz' | 'lzma' | 'zstd' | 'bzip2'
 
 /** What one call of a decoder did. */
 export interface DecoderStep {
@@ -38,7 +38,8 @@ interface Binding {
 
 const libraries: Readonly<Record<DecoderName, Binding>> = {
   gzip: { files: [null, 'libz.so.1'], bind: bindZlib },
-  xz: { files: ['liblzma.so.5'], bind: bindLzma },
+  xz: { files: ['liblzma.so.5'], bind: bindXz },
+  lzma: { files: ['liblzma.so.5'], bind: bindLzmaAlone },
   zstd: { files: ['libzstd.so.1'], bind: bindZstd },
   bzip2: { files: ['libbz2.so.1.0'], bind: bindBzip2 },
 }
@@ -107,9 +108,18 @@ function meanings(
   return (result: number) => good[result] ?? { problem: bad[result] ?? `error ${result} of ${library}` }
 }
 
-// lzma_stream, lzma/base.h: next_in 0, avail_in 8, next_out 24, avail_out 32; 136 bytes on 64-bit machines.
-function bindLzma(library: Library): () => Decoder {
+function bindXz(library: Library): () => Decoder {
   const start = library.func('int lzma_stream_decoder(void *strm, uint64_t memlimit, uint32_t flags)') as Call
+  return bindLzma(library, (struct) => start(struct, mostMemory, 0))
+}
+
+function bindLzmaAlone(library: Library): () => Decoder {
+  const start = library.func('int lzma_alone_decoder(void *strm, uint64_t memlimit)') as Call
+  return bindLzma(library, (struct) => start(struct, mostMemory))
+}
+
+// lzma_stream, lzma/base.h: next_in 0, avail_in 8, next_out 24, avail_out 32; 136 bytes on 64-bit machines.
+function bindLzma(library: Library, start: (struct: Buffer) => number): () => Decoder {
   const code = library.func('int lzma_code(void *strm, int action)') as Call
   const end = library.func('void lzma_end(void *strm)') as Call
   const stepper: Stepper = {
@@ -128,7 +138,7 @@ function bindLzma(library: Library): () => Decoder {
       {
         5: 'out of memory',
         6: `it needs more than ${mostMemory} bytes of memory`,
-        7: 'not in the xz format',
+        7: 'not in its format',
         8: 'unsupported options',
         9: 'damaged data',
       },
@@ -138,7 +148,7 @@ function bindLzma(library: Library): () => Decoder {
   }
   return () => {
     const struct = Buffer.alloc(stepper.structBytes)
-    if (start(struct, mostMemory, 0) !== 0) throw new Error('liblzma cannot be started')
+    if (start(struct) !== 0) throw new Error('liblzma cannot be started')
     return decoderOf(stepper, struct)
   }
 }

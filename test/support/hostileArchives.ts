@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import type { ArchiveOptions } from '../../src/merge/archive/unpack.ts'
+import { arMember, rawAr } from './rawAr.ts'
 import { paxText, rawEnd, rawLongName, rawMember, rawPax, rawTar } from './rawTar.ts'
 
 /** A hostile archive. */
@@ -176,44 +177,37 @@ const damaged = corrupt({
   ],
 })
 
-const arMember = (name: string, payload: Buffer, size = payload.length) =>
-  Buffer.concat([
-    Buffer.from(`${name.padEnd(16)}0           0     0     100644  ${String(size).padEnd(10)}\`\n`),
-    payload,
-    Buffer.alloc(payload.length % 2, '\n'),
-  ])
 const control = rawTar(file('./control', 'Package: p\nVersion: 1\n'))
-const deb = (...members: readonly Buffer[]) => Buffer.concat([Buffer.from('!<arch>\n'), ...members])
 const version = arMember('debian-binary', Buffer.from('2.0\n'))
 
 const packages: Readonly<Record<string, HostileArchive>> = {
   'deb-upwards': {
-    make: () => deb(version, arMember('control.tar', control), arMember('data.tar', rawTar(file('./../x')))),
+    make: () => rawAr(version, arMember('control.tar', control), arMember('data.tar', rawTar(file('./../x')))),
     isBare: true,
     outcome: ['unsafe', './../x'],
   },
   'deb-without-files': {
-    make: () => deb(version, arMember('control.tar', control)),
+    make: () => rawAr(version, arMember('control.tar', control)),
     isBare: true,
     outcome: ['corrupt', ''],
   },
   'deb-without-control': {
-    make: () => deb(version, arMember('data.tar', rawTar(file('x')))),
+    make: () => rawAr(version, arMember('data.tar', rawTar(file('x')))),
     isBare: true,
     outcome: ['corrupt', ''],
   },
   'deb-of-tomorrow': {
-    make: () => deb(arMember('debian-binary', Buffer.from('3.0\n'))),
+    make: () => rawAr(arMember('debian-binary', Buffer.from('3.0\n'))),
     isBare: true,
     outcome: ['corrupt', ''],
   },
   'deb-with-a-lying-size': {
-    make: () => deb(version, arMember('control.tar', control, 2 ** 32), arMember('data.tar', rawTar(file('x')))),
+    make: () => rawAr(version, arMember('control.tar', control, 2 ** 32), arMember('data.tar', rawTar(file('x')))),
     isBare: true,
     outcome: ['corrupt', ''],
   },
   'deb-with-a-negative-size': {
-    make: () => deb(version, arMember('control.tar', control, -5), arMember('data.tar', rawTar(file('x')))),
+    make: () => rawAr(version, arMember('control.tar', control, -5), arMember('data.tar', rawTar(file('x')))),
     isBare: true,
     outcome: ['corrupt', ''],
   },

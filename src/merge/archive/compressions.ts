@@ -14,11 +14,13 @@ export interface Compression {
   readonly hint: string
 }
 
-const longestStart = 8
+const longestStart = 13
 
 function compression(name: DecoderName, start: RegExp, hint = '', padding = 0): Compression {
   return { name, start, hint, padding }
 }
+
+const lzmaHint = 'Install liblzma.so.5 (Debian: liblzma5), or: npm install lzma-native'
 
 /** All of them, by name. */
 export const compressions: Readonly<Record<DecoderName, Compression>> = {
@@ -26,9 +28,12 @@ export const compressions: Readonly<Record<DecoderName, Compression>> = {
   xz: compression(
     'xz',
     /^\xfd7zXZ\0/,
-    'Install liblzma.so.5 (Debian: liblzma5), or: npm install lzma-native',
+    lzmaHint,
     4, // xz's file format, 2.2: Stream Padding
   ),
+  // Without a magic number: lc, lp and pb as every encoder has them by default, a dictionary of whole 64 KiB that is not
+  // empty, and a size that is unknown or below a terabyte. Debian's packages were compressed so before there was xz.
+  lzma: compression('lzma', /^\x5d\0\0(?!\0\0)[\0-\xff]{2}(?:\xff{8}|[\0-\xff]{5}\0{3})/, lzmaHint),
   // Also by a frame to be skipped, of RFC 8878, 3.1.2: pzstd puts one before each of its frames.
   zstd: compression(
     'zstd',

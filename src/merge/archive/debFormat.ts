@@ -23,8 +23,11 @@ class DebArchive extends PackageArchive {
   *members(): Generator<Member> {
     const seen = new Set<string>()
     for (const { name, size, payload } of readAr(this.source)) {
-      const [part] = /^(debian-binary|control\.tar|data\.tar)(?=$|\.)/.exec(name) ?? []
-      if (part === undefined) continue
+      const part = partOf(name)
+      if (part === undefined) {
+        if (mayBePassedOver(name, seen)) continue
+        throw this.source.corrupt('is no member that is known, and comes before data.tar', { entry: name })
+      }
       // Who reads the first of two, as dpkg does, would see another package than who reads the last.
       if (seen.has(part)) throw this.source.corrupt('comes twice', { entry: part })
       if (part === 'debian-binary') checkVersion(payload, size)
@@ -58,6 +61,22 @@ class DebArchive extends PackageArchive {
     if (control === undefined) throw payload.corrupt('the package has no control file')
     return factsOf(control, texts.get('conffiles') ?? '', texts.get('md5sums') ?? '')
   }
+}
+
+/** deb(5): its members, and how each may be compressed. */
+const parts: Readonly<Record<string, readonly string[]>> = {
+  'debian-binary': [''],
+  'control.tar': ['', '.gz', '.xz', '.zst'],
+  'data.tar': ['', '.gz', '.xz', '.zst', '.bz2', '.lzma'],
+}
+
+/** An unknown member before the files means a package that is too new to be understood. */
+function mayBePassedOver(name: Name, seen: ReadonlySet<string>): boolean {
+  return name.startsWith('_') || seen.has('data.tar')
+}
+
+function partOf(name: Name): string | undefined {
+  return Object.keys(parts).find((part) => parts[part]?.some((ending) => name === part + ending))
 }
 
 function checkVersion(payload: ByteSource, size: number): void {

@@ -11,10 +11,8 @@ type Through = (source: ByteSource) => AsyncIterable<Buffer>
 
 const loaders: Readonly<Record<DecoderName, () => Promise<Through | undefined>>> = {
   gzip: async () => (source) => throughTransforms(source, zlib.createGunzip({ chunkSize: 256 * 1024 })),
-  xz: async () => {
-    const found = await load<{ createDecompressor(): Transform }>('lzma-native')
-    return found && ((source) => throughTransforms(source, found.createDecompressor()))
-  },
+  xz: throughLzmaNative,
+  lzma: throughLzmaNative,
   zstd: async () => {
     // Node 22.15 and later; the types are those of Node 20.
     const { createZstdDecompress } = zlib as unknown as { createZstdDecompress?: (options: object) => Transform }
@@ -28,6 +26,12 @@ const loaders: Readonly<Record<DecoderName, () => Promise<Through | undefined>>>
     // It is a stream of Node 0.8; the one behind it makes one of today of it.
     return found && ((source) => throughTransforms(inSlices(source), found(), new PassThrough()))
   },
+}
+
+/** It tells the two formats of liblzma apart by itself. */
+async function throughLzmaNative(): Promise<Through | undefined> {
+  const found = await load<{ createDecompressor(): Transform }>('lzma-native')
+  return found && ((source) => throughTransforms(source, found.createDecompressor()))
 }
 
 /** What a package makes of a source; undefined where it is not installed. */

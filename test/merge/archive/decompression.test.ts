@@ -13,6 +13,7 @@ const plain = Buffer.concat([randomBytes(700_000), Buffer.alloc(3_000_000, 'root
 const tools = {
   gzip: ['gzip', '-nc'],
   xz: ['xz', '-c', '-1'],
+  lzma: ['xz', '--format=lzma', '-c', '-1'],
   zstd: ['zstd', '-qc'],
   bzip2: ['bzip2', '-c'],
 } as const
@@ -107,7 +108,7 @@ for (const decodesBeside of [false, true])
         assert.equal(readAll(source).length, 0)
       })
 
-    for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as const) {
+    for (const name of ['gzip', 'xz', 'lzma', 'zstd', 'bzip2'] as const) {
       it(`leaves to the source what follows the ${name} data`, () => {
         const source = sourceOf(Buffer.concat([bytesOf(name), Buffer.from('XPAKPACK')]))
         assert.ok(readAll(decompressed(source, how)).equals(plain))
@@ -117,7 +118,7 @@ for (const decodesBeside of [false, true])
   })
 
 describe('openDecoder()', () => {
-  for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as DecoderName[]) {
+  for (const name of ['gzip', 'xz', 'lzma', 'zstd', 'bzip2'] as DecoderName[]) {
     it(`finds the C library for ${name}, which every Debian has`, () => {
       const decoder = openDecoder(name)
       assert.ok(decoder !== undefined)
@@ -127,7 +128,7 @@ describe('openDecoder()', () => {
 })
 
 describe('throughPackage()', () => {
-  for (const name of ['gzip', 'xz', 'zstd', 'bzip2'] as const) {
+  for (const name of ['gzip', 'xz', 'lzma', 'zstd', 'bzip2'] as const) {
     it(`gives what ${name} compressed where there is no C library, and refuses what is cut short`, async () => {
       const small = plain.subarray(600_000, 1_000_000)
       const bytes = compress(name, small)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { defaultLimits } from '../../../src/merge/archive/limits.ts'
 import { CorruptImageError, InvalidArgumentError, list, merge, readArchive, verify } from '../../../src/merge/index.ts'
 import { CancelFlag, linuxKernel } from '../../../src/sys/index.ts'
 import { compareTrees } from '../../support/compareTrees.ts'
+import { arMember, rawAr } from '../../support/rawAr.ts'
 import { rawMember, rawTar } from '../../support/rawTar.ts'
 import { withDirectory } from '../../support/scratch.ts'
 import { differencesBetween, snapshot } from '../../support/snapshot.ts'
@@ -136,6 +137,46 @@ describe('merge() of a Debian package', function () {
       await assert.rejects(merge({ root, image, package: 'p' }), /comes twice.*data\.tar/)
       assert.deepEqual(fs.readdirSync(root), ['var'])
     }))
+})
+
+describe("a Debian package's members", () => {
+  const tar = rawTar(rawMember({ name: './etc/a', payload: 'alpha', ...own }))
+  const version = arMember('debian-binary', Buffer.from('2.0\n'))
+  const controlTar = rawTar(rawMember({ name: './control', payload: control, ...own }))
+  const about = arMember('control.tar', controlTar)
+  const files = arMember('data.tar', tar)
+  const foreign = arMember('foreign', Buffer.from('what?\n'))
+  const reserved = arMember('_reserved', Buffer.from('what?\n'))
+  const lzma = () => execFileSync('xz', ['--format=lzma', '-c'], { input: tar })
+  const cases: Readonly<Record<string, readonly [isRead: boolean, members: () => readonly Buffer[]]>> = {
+    'the three, as they are': [true, () => [version, about, files]],
+    'compressed by lzma, as old packages are': [true, () => [version, about, arMember('data.tar.lzma', lzma())]],
+    'one between them whose name begins with _': [true, () => [version, reserved, about, reserved, files]],
+    'one behind them': [true, () => [version, about, files, foreign]],
+    'an unknown one before control.tar': [false, () => [version, foreign, about, files]],
+    'an unknown one before data.tar': [false, () => [version, about, foreign, files]],
+    'a compression of the files that nobody knows': [
+      false,
+      () => [version, about, arMember('data.tar.new', tar), files],
+    ],
+    'a compression that control data never have': [
+      false,
+      () => [version, arMember('control.tar.bz2', controlTar), files],
+    ],
+    'the files first': [false, () => [version, files, about]],
+  }
+  for (const [what, [isRead, members]] of Object.entries(cases)) {
+    it(`${what}: ${isRead ? 'is read' : 'is refused'}, as by dpkg-deb`, () =>
+      withDirectory((directory) => {
+        const bytes = rawAr(...members())
+        const deb = join(directory, 'x.deb')
+        fs.writeFileSync(deb, bytes)
+        const { status } = spawnSync('dpkg-deb', ['-x', deb, join(directory, 'out')])
+        assert.equal(status === 0, isRead, `dpkg-deb ended with ${status}`)
+        if (isRead) assert.deepEqual(factsOf(bytes).paths, ['./etc/a'])
+        else assert.throws(() => factsOf(bytes), CorruptImageError)
+      }))
+  }
 })
 
 describe("merge() of npm's packages", () => {
