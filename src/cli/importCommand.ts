@@ -54,6 +54,8 @@ function sourceOf(file: Name | undefined, flags: ImportFlags, command: Command) 
   if (more.length > 0 || (manager === undefined) === (file === undefined)) {
     command.error(`error: give one of a file, ${managers.map((each) => `--${each}`).join(', ')}`)
   }
+  if (manager !== undefined && flags.package !== undefined)
+    command.error(`error: --package is for a file: --${manager} imports all packages of the database`)
   if (manager !== undefined) return { manager }
   return { file: pathOf(file ?? ''), ...(flags.package === undefined ? {} : { package: flags.package }) }
 }

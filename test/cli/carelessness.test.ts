@@ -128,6 +128,8 @@ describe('other careless commands', function () {
         const { stderr } = expectExit(run('import', ...words, '--root', root), 2)
         assert.match(stderr, /^error: give one of a file, --dpkg, --pacman/, words.join(' '))
       }
+      const { stderr } = expectExit(run('import', '--dpkg', '--package', 'x', '--root', root), 2)
+      assert.match(stderr, /^error: --package is for a file: --dpkg imports all packages/)
     }))
 
   it('owner, list and recover say what they cannot do, before they do anything', () =>
