@@ -6,6 +6,7 @@ import type { CopyTotals } from './copyTotals.ts'
 import type { RecordedEntry } from './entry.ts'
 import { withGhosts } from './ghosts.ts'
 import type { Journal } from './journal.ts'
+import { bytesOfPlan } from './journalRoom.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { LostList, type LostOf } from './lostMetadata.ts'
 import type { Merging } from './mergeEngine.ts'
@@ -58,7 +59,7 @@ export function commitPlan(
       packages,
       directories,
       keepsUnowned: some(entriesOf(plan), isKept) || plan.removals.some(isKept),
-      expectedSteps: expected + plan.removals.length,
+      expectedBytes: bytesOfPlan(plan, directories),
       stage,
       keepUndo: options.keepUndo,
     },

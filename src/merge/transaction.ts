@@ -46,8 +46,8 @@ export interface Work {
   readonly packages: readonly string[]
   /** Every directory, by its name without symlinks, that exists and in which a name is made, changed or removed. */
   readonly directories: Iterable<Name>
-  /** About how many steps there will be, for the journal's room. */
-  readonly expectedSteps: number
+  /** About how much the journal will hold (journalRoom.ts). */
+  readonly expectedBytes: number
   /** Makes everything new, complete, under staging names; returns the steps in the order of the commit. */
   stage(area: StagingArea, journal: Journal): readonly StagedStep[]
   /** How many of the last transactions, this one included, can be undone afterwards; as they were, by default. */
@@ -73,8 +73,6 @@ export interface TransactionReport {
 
 /** Where a running transaction is, for progress. */
 export type TransactionPhase = 'stage' | 'flush' | 'commit' | 'record' | 'clean up'
-
-const bytesPerStep = 384
 
 /**
  * Runs a transaction on a locked and recovered root.
@@ -160,11 +158,11 @@ class RunningTransaction {
 
   /** Makes everything durable under staging names. Nothing is visible; a failure removes what was made. */
   stage(work: Work, backups: Name | undefined, onFlush: () => void): readonly Step[] {
-    const { packages, expectedSteps } = work
+    const { packages, expectedBytes } = work
     const bootId = readBootId(this.#area.root.kernel)
     const timeNs = String(BigInt(Date.now()) * 1_000_000n)
     const isFlushed = this.#durability !== 'none'
-    this.#journal.begin(this.#area.id, { packages, timeNs, bootId, isFlushed }, expectedSteps * bytesPerStep)
+    this.#journal.begin(this.#area.id, { packages, timeNs, bootId, isFlushed }, expectedBytes)
     try {
       this.#area.announce(work.directories, this.#journal)
       this.#journal.flush()

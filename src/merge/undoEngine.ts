@@ -4,6 +4,7 @@ import type { EngineContext } from '../sys/engineThread.ts'
 import { displayName } from '../sys/index.ts'
 import { listBackups } from './backups.ts'
 import { CannotUndoError, InvalidArgumentError } from './errors.ts'
+import { bytesOfSteps } from './journalRoom.ts'
 import type { HistoryEntry, UndoOptions, UndoReport } from './options.ts'
 import { withOwners } from './owners.ts'
 import { ProgressMeter } from './progress.ts'
@@ -46,7 +47,7 @@ export function undoTransaction(engine: EngineContext, options: UndoOptions): Un
       const work = {
         packages: header.packages,
         directories: plan.directories,
-        expectedSteps: manifest.steps.length,
+        expectedBytes: bytesOfSteps(manifest.steps.length),
         keepsUnowned: plan.keepsUnowned,
         stage,
       }

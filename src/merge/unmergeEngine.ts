@@ -9,6 +9,7 @@ import { stageSaves } from './config/saves.ts'
 import { recordedStyle, settleRemovals } from './config/settleRemovals.ts'
 import { makeLeftDirectory, stageLeft } from './config/stageConfig.ts'
 import type { RecordedEntry } from './entry.ts'
+import { bytesOfSteps } from './journalRoom.ts'
 import { KeptInodes } from './keptInodes.ts'
 import { askApproval } from './mergeEngine.ts'
 import { describeSaves, type EncodedPlan, encodePlan } from './mergeReport.ts'
@@ -112,7 +113,13 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
     ...removalSteps(plan, area, new KeptInodes(session, new Set(packages))),
     ...packages.flatMap((name) => forgetPackage(session, area, name)),
   ]
-  const work = { packages, directories, expectedSteps: removals.length, stage, keepUndo: options.keepUndo }
+  const work = {
+    packages,
+    directories,
+    expectedBytes: bytesOfSteps(removals.length),
+    stage,
+    keepUndo: options.keepUndo,
+  }
   const { id, leftOvers, notes } = runTransaction(session.state, work, options.durability ?? 'transaction', (phase) =>
     meter.enter(phase),
   )

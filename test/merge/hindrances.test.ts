@@ -135,6 +135,15 @@ describe('a merge that the file system hinders', function () {
     }),
   )
 
+  itAsRoot('is made where there is room for what its journal really holds', () =>
+    withScene(['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs'], async (scene) => {
+      const many = Array.from({ length: 12_000 }, (_, n) => `f /usr/lib/many/${n} ""`).join('\n')
+      fillUp(join(scene.root, '..', 'filler'), 3000)
+      await scene.merge(scene.image('many', many))
+      assert.equal(fs.readdirSync(join(scene.root, 'usr/lib/many')).length, 12_000)
+    }),
+  )
+
   itAsRoot('is undone when there are no inodes left', () =>
     withScene(['-t', 'tmpfs', '-o', 'nr_inodes=100', 'tmpfs'], async (scene) => {
       const many = Array.from({ length: 120 }, (_, n) => `f /usr/lib/many/${n} "x"`).join('\n')

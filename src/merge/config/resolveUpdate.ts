@@ -7,6 +7,7 @@ import { baseName, displayName, type Kernel, type Name, parentName, type Stat } 
 import type { RecordedEntry } from '../entry.ts'
 import { CollisionError, InvalidArgumentError, RootChangedError } from '../errors.ts'
 import { identityOf } from '../identity.ts'
+import { bytesOfSteps } from '../journalRoom.ts'
 import { KeptInodes } from '../keptInodes.ts'
 import { withOwners } from '../owners.ts'
 import { recordBytes } from '../record.ts'
@@ -64,7 +65,7 @@ class Resolution {
       ...(action === 'rework' ? [] : this.#removals(area, [this.#found, ...superseded])),
       ...this.#stageRecords(area, left),
     ]
-    const work = { packages, directories, expectedSteps: superseded.length + 8, stage }
+    const work = { packages, directories, expectedBytes: bytesOfSteps(superseded.length + 8), stage }
     const { id, leftOvers, notes } = runTransaction(state, work, durability ?? 'transaction', () => {})
     const names = superseded.map(({ update }) => displayName(update.liveName))
     return { ...namesOf(this.#found), action, superseded: names, transaction: id, leftOvers, notes }

@@ -17,6 +17,7 @@ import {
   tryOpenat,
 } from '../../sys/index.ts'
 import { CollisionError, CorruptDatabaseError, InvalidArgumentError } from '../errors.ts'
+import { bytesOfSteps } from '../journalRoom.ts'
 import type { OwnedName } from '../options.ts'
 import { withOwners } from '../owners.ts'
 import { type Manager, managerOf } from '../packageName.ts'
@@ -147,7 +148,7 @@ function commitImport(
     ...removed.flatMap((name) => recordDirectories(session, name)),
   ]
   const packages = [...added.map(nameOf), ...refreshed.map(nameOf), ...removed]
-  const work = { packages, directories, expectedSteps: written.length + 2 * removed.length, stage }
+  const work = { packages, directories, expectedBytes: bytesOfSteps(written.length + 2 * removed.length), stage }
   return runTransaction(state, work, durability ?? 'transaction', (phase) => meter.enter(phase))
 }
 
