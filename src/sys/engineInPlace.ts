@@ -53,8 +53,8 @@ export class EngineInPlace {
     signal?.addEventListener('abort', raise, { once: true })
     try {
       this.#kernel ??= openKernel()
-      const engine = await loadEngine(this.#table, name)
-      const context = engineContext(await this.#kernel, cancel, (progress) => onProgress?.(progress), {
+      const [engine, kernel] = await Promise.all([loadEngine(this.#table, name), this.#kernel])
+      const context = engineContext(kernel, cancel, (progress) => onProgress?.(progress), {
         hasThread: true,
         ...(isObserved('copy', 'decline') && { tellCopy }),
       })

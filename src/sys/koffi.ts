@@ -1,13 +1,15 @@
 // koffi, loaded by the first thread that opens the door: who only asks for the engine in another thread does without.
 
 import { createRequire } from 'node:module'
+import { platformNumbers } from './platform.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
 
 type Koffi = typeof import('koffi')
 
-/** The module. */
+/** The module. @throws {UnsupportedPlatformError} where it would load, or not, and be of no use */
 export function loadKoffi(): Koffi {
+  platformNumbers(process.platform, process.arch)
   return require('koffi') as Koffi
 }
 
