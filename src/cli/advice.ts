@@ -18,9 +18,23 @@ const byCode: Readonly<Record<string, string>> = {
   ERR_ROOTMERGE_INVALID_ARGUMENT: 'Look at the arguments; --help lists what there is.',
 }
 
-/** Advice for an error: its own hint, else what its code suggests; undefined when there is none. */
-export function adviceFor(error: { readonly code?: string; readonly hint?: string }): string | undefined {
-  return error.hint ?? byCode[error.code ?? '']
+const intoDirectory = 'A directory has that name: `rootmerge move` goes into one with --target-directory.'
+
+/** What a rename's refusal means, where that is more than its code says. */
+const byCodeOfRename: Readonly<Record<string, string>> = {
+  EISDIR: intoDirectory,
+  ENOTEMPTY: intoDirectory,
+  EBUSY: 'It is a mount point, or somebody works in it.',
+}
+
+/** Advice for an error: its own hint, else what its call or its code suggests; undefined when there is none. */
+export function adviceFor(error: {
+  readonly code?: string
+  readonly hint?: string
+  readonly syscall?: string
+}): string | undefined {
+  const { code = '', hint, syscall } = error
+  return hint ?? (syscall === 'renameat2' ? byCodeOfRename[code] : undefined) ?? byCode[code]
 }
 
 /** Whether it has to be said that a root is as it was: it is, after any error of a command on a root but one. */

@@ -75,6 +75,7 @@ async function run(action: Action | undefined, paths: readonly Name[], flags: Co
   const isList = action === 'list' || (action === undefined && !isTerminal)
   const updates = await configUpdates({ ...options, names: paths.map(pathOf), resolvable: !isList })
   if (isList) return list(updates, flags)
+  if (action === 'edit' || flags.conflicts === 'edit') wantEditor(isTerminal, command)
   const task: ConfigTask = { options: { ...options, ...given({ durability: flags.durability }) }, flags, updates }
   const { diffAll, resolveAll } = await import('./configActions.ts')
   if (action === 'diff') return diffAll(task)
@@ -83,6 +84,12 @@ async function run(action: Action | undefined, paths: readonly Name[], flags: Co
   if (!isSure && !isTerminal) command.error(`error: say which updates to ${action}, or --all`)
   if (isSure) return resolveAll(task, action, isTerminal)
   return (await import('./configDialog.ts')).resolveIfConfirmed(task, action)
+}
+
+/** vi, which is called where nothing else is named, waits for ever where nobody can type. */
+function wantEditor(isTerminal: boolean, command: Command): void {
+  if (isTerminal || process.env.VISUAL || process.env.EDITOR) return
+  command.error('error: this is no terminal to edit on: set EDITOR to a command that needs none')
 }
 
 function list(updates: readonly ConfigUpdate[], flags: ConfigFlags): void {

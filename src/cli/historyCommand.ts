@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { withExamples, withNotes } from './help.ts'
-import { printEvent } from './output.ts'
+import { printEvent, say } from './output.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
 import { printRows } from './table.ts'
 
@@ -24,5 +24,6 @@ async function run(flags: RootFlags): Promise<void> {
   const { history } = await import('../merge/index.ts')
   const entries = await history(rootOptions(flags))
   if (flags.json) for (const entry of entries) printEvent('transaction', entry)
-  else printRows(entries.map(({ id, time, packages }) => [id, time, packages.join(', ')]))
+  else if (entries.length > 0) printRows(entries.map(({ id, time, packages }) => [id, time, packages.join(', ')]))
+  else if (!flags.quiet) say('no transaction is kept: --keep-undo keeps those that follow')
 }

@@ -8,7 +8,7 @@ import { commands, groups, makeProgram } from './commands.ts'
 import { debugFromEnvironment } from './debug.ts'
 import { exitCodeOf, exitCodes } from './exitCodes.ts'
 import { helpWidth, isColoured, title } from './help.ts'
-import { printError, say } from './output.ts'
+import { printError, printEvent, say } from './output.ts'
 import { lookAtSignals } from './signals.ts'
 import { packageVersion } from './version.ts'
 import { complaints, lostOutput, write } from './write.ts'
@@ -54,10 +54,18 @@ async function main(): Promise<void> {
     await debugFromEnvironment()
     const program = prepared(await makeProgram(packageVersion(), wanted))
     program.hook('preAction', runEngines)
-    await program.parseAsync(args, { from: 'user' })
+    const isUnknown =
+      args[0] === 'help' && wanted !== undefined && program.commands.every((each) => each.name() !== wanted)
+    await program.parseAsync(isUnknown ? [wanted] : args, { from: 'user' }) // commander would only show all that there is
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage // commander has printed it
+      if (process.exitCode === exitCodes.usage && args.includes('--json'))
+        printEvent('error', {
+          name: 'UsageError',
+          message: error.message.replace(/^error: /, ''),
+          exitCode: exitCodes.usage,
+        })
       return
     }
     process.exitCode = exitCodeOf(error)

@@ -210,6 +210,7 @@ function imagesAndNames(words: readonly Name[], flags: MergeFlags, command: Comm
 function imageAndName(image: Name, given: Name | undefined, command: Command): [Name, Name] {
   if (given !== undefined) return [image, given]
   const equals = image.lastIndexOf('=')
+  if (equals === 0) command.error(`error: '${textOf(image)}' names no image: write IMAGE=NAME`)
   if (equals > image.lastIndexOf('/')) return [image.slice(0, equals), image.slice(equals + 1)]
   const base = image.replace(/\/+$/, '').split('/').at(-1) ?? ''
   if (nameless.has(base)) {

@@ -229,8 +229,10 @@ export class InexpressibleError extends RootmergeError {
 export class UnknownPackageError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_UNKNOWN_PACKAGE'
 
-  constructor(packageName: string) {
-    super(`no package '${packageName}' in this root`, { hint: 'Run `rootmerge list` to see what is there.' })
+  constructor(packageName: string, root: Name) {
+    super(`no package '${packageName}' in the root '${displayName(root)}'`, {
+      hint: 'Run `rootmerge list` to see what is there.',
+    })
   }
 }
 

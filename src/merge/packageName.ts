@@ -25,9 +25,14 @@ export function checkPackageName(name: string): string {
   if (valid.test(name) && hasPlainComponents(name)) return checkLength(name)
   const manager = managerOf(name)
   if (manager !== undefined) throw new ImportedPackageError(name, manager)
-  throw new InvalidArgumentError(`'${name}' is not a package name`, {
+  throw new InvalidArgumentError(`'${printable(name)}' is not a package name`, {
     hint: 'A name has letters, digits and @._+/-, such as sys-apps/sed-4.9 or @scope/x.',
   })
+}
+
+/** It may be any text that somebody typed: a line end in it is no line end of the message. */
+function printable(name: string): string {
+  return name.replace(/[\x00-\x1f\x7f]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
 }
 
 function checkLength(name: string): string {

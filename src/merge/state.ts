@@ -127,7 +127,7 @@ export class State {
   /** @throws {UnknownPackageError} @throws {CorruptRecordError} */
   record(packageName: string): PackageRecord {
     const record = this.findRecord(packageName)
-    if (record === undefined) throw new UnknownPackageError(packageName)
+    if (record === undefined) throw new UnknownPackageError(packageName, this.root.path)
     return record
   }
 }

@@ -36,8 +36,7 @@ export function undoTransaction(engine: EngineContext, options: UndoOptions): Un
     withOwners(state, 'changing', (owners) => {
       const all = undoable(state)
       const manifest = options.id === undefined ? all[0] : all.find(({ header }) => header.id === options.id)
-      if (manifest === undefined)
-        throw new InvalidArgumentError(notKept(options.id), { hint: 'Run: rootmerge history' })
+      if (manifest === undefined) throw notKept(options.id)
       const { header } = manifest
       const meter = new ProgressMeter(engine)
       meter.enter('plan')
@@ -58,6 +57,9 @@ export function undoTransaction(engine: EngineContext, options: UndoOptions): Un
   )
 }
 
-function notKept(id: string | undefined): string {
-  return id === undefined ? 'no transaction of this root is kept' : `no transaction '${displayName(id)}' is kept`
+function notKept(id: string | undefined): InvalidArgumentError {
+  if (id !== undefined)
+    return new InvalidArgumentError(`no transaction '${displayName(id)}' is kept`, { hint: 'Run: rootmerge history' })
+  const hint = 'What is merged or unmerged with --keep-undo can be undone.'
+  return new InvalidArgumentError('no transaction of this root is kept', { hint })
 }

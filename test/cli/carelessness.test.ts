@@ -156,6 +156,42 @@ describe('other careless commands', function () {
       expectExit(inDirectory(directory, 'verify --root root'), 0)
     }))
 
+  it('say in one line what is wrong, wherever it is told', () =>
+    withPackage(({ directory }) => {
+      for (const [words, status, says] of [
+        ['merge =x --root root', 2, /^error: '=x' names no image/],
+        ['merge image/etc/file --root root', 1, /no archive of a format that is known.*\n.* Look at what it is/],
+        ['list --archive image', 2, /the image 'image' is a directory/],
+        ['import image --package x --root root', 2, /the file 'image' is a directory/],
+        ["unmerge 'a\nb' --root root", 2, /'a\\012b' is not a package name/],
+        ['unmerge image --root older', 1, /no package 'image' in the root 'older'/],
+        ['undo --root root', 2, /no transaction of this root is kept\n.*--keep-undo/],
+        ['help mrge', 2, /^error: unknown command 'mrge'\n\(Did you mean merge\?\)/],
+        ['config edit --root root </dev/null', 2, /^error: this is no terminal to edit on/],
+        ['move image.tar image', 3, /EISDIR.*\n.*--target-directory/],
+      ] as const) {
+        const { stderr } = expectExit(inDirectory(directory, words.replace('\\n', '\n')), status)
+        assert.match(stderr, says, words)
+      }
+      assert.match(inDirectory(directory, 'history --root root').stderr, /^no transaction is kept: --keep-undo/)
+      const told = eventsOf(expectExit(inDirectory(directory, 'merge --json'), 2))
+      assert.deepEqual(told, [
+        { event: 'error', version: 1, name: 'UsageError', message: "missing required argument 'image'", exitCode: 2 },
+      ])
+    }))
+
+  it('say on another system that they do not run there, without a stack trace', () =>
+    withPackage(({ directory, root }) => {
+      const elsewhere = join(directory, 'elsewhere.cjs')
+      fs.writeFileSync(elsewhere, "Object.defineProperty(process, 'platform', { value: 'darwin' })")
+      for (const words of ['list', 'verify', 'owner x', 'recover', 'unmerge image']) {
+        const line = ['-r', elsewhere, command, ...words.split(' '), '--root', root]
+        const { status, stderr } = spawnSync(process.execPath, line, { encoding: 'utf8' })
+        assert.equal(status, 3, stderr)
+        assert.match(stderr, /^rootmerge: .*darwin.*\n(?! +at )/, words)
+      }
+    }))
+
   it('import reads a pipe, and no device without an end', () =>
     withPackage(({ directory }) => {
       const words = 'import /dev/stdin --package imported --root root'

@@ -85,7 +85,7 @@ describe('events (--json)', function () {
         event: 'error',
         version: 1,
         name: 'UnknownPackageError',
-        message: "no package 'absent' in this root",
+        message: `no package 'absent' in the root '${directory}'`,
         hint: 'Run `rootmerge list` to see what is there.',
         code: 'ERR_ROOTMERGE_UNKNOWN_PACKAGE',
         exitCode: 1,

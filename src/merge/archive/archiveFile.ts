@@ -69,6 +69,7 @@ export function readGiven(kernel: Kernel, cancel: CancelFlag, path: Name, what: 
 function openGiven(kernel: Kernel, cancel: CancelFlag, path: Name, what: string): ArchiveFile {
   return handOver(kernel, openExisting(kernel, path, what), (fd) => {
     const { type, size } = kernel.fstat(fd)
+    if (type === 'directory') throw new InvalidArgumentError(`the ${what} '${displayName(path)}' is a directory`)
     return type === 'file' ? new StoredArchive(kernel, cancel, fd, size) : new StreamedArchive(kernel, cancel, fd, true)
   })
 }

@@ -54,7 +54,11 @@ export function openArchive(source: ByteSource, reading: Reading, formatName?: s
   const head = headOf(stored, Buffer.from(inner.peek(headBytes)))
   const format = named ?? formats.find((each) => each.reads === 'plain' && each.recognises(head))
   if (format === undefined)
-    throw source.corrupt(stored.length === 0 ? 'is empty' : 'is no archive of a format that is known')
+    throw stored.length === 0
+      ? source.corrupt('is empty')
+      : source.corrupt('is no archive of a format that is known', {
+          hint: 'Look at what it is; --help has the formats.',
+        })
   return openAs(format, inner, source, reading)
 }
 
