@@ -11,21 +11,28 @@ import {
   openPath,
   SyscallError,
 } from '../sys/index.ts'
-import { quietly, withDescriptor } from './descriptors.ts'
+import { quietly } from './descriptors.ts'
 import type { Place } from './place.ts'
 
 /**
- * Does `work` with the places that `paths` mean, their directories open.
+ * Does `work` with the places that `paths` mean, their directories open, each of them once: a file may have thousands of
+ * names, and a process few descriptors.
  *
  * Symlinks on the way to the last component are followed, as everywhere outside a root; the last one never is.
  */
 export function withPlaces<T>(kernel: Kernel, paths: readonly Name[], work: (places: readonly Place[]) => T): T {
-  const [path, ...rest] = paths
-  if (path === undefined) return work([])
-  const { parent, name } = split(path)
-  return withDescriptor(kernel, openParent(kernel, parent), (directory) =>
-    withPlaces(kernel, rest, (places) => work([{ directory, name }, ...places])),
-  )
+  const opened = new Map<Name, Fd>()
+  const placeOf = (path: Name): Place => {
+    const { parent, name } = split(path)
+    const directory = opened.get(parent) ?? openParent(kernel, parent)
+    opened.set(parent, directory)
+    return { directory, name }
+  }
+  try {
+    return work(paths.map(placeOf))
+  } finally {
+    for (const fd of opened.values()) quietly(() => kernel.close(fd))
+  }
 }
 
 /**

@@ -82,6 +82,14 @@ describe('moveFile()', () => {
       )
     }))
 
+  it('opens a directory once for all candidates in it, of which there may be more than descriptors', () =>
+    withScene({ source: 'f /one "x"\nh /two == /one', target: '' }, async ({ from, to }) => {
+      await moveFile(join(from, 'one'), join(to, 'one'))
+      const absent = Array.from({ length: 30_000 }, (_, n) => join(to, `absent-${n}`))
+      const options = { hardlinkCandidates: [...absent, join(to, 'one')] }
+      assert.equal((await moveFile(join(from, 'two'), join(to, 'two'), options)).method, 'link')
+    }))
+
   it('ends a copy with the reason of its signal, and leaves nothing', () =>
     withScene({ source: 'f /file hole:1M', target: 'f /file "old"' }, async ({ from, to }) => {
       fs.truncateSync(join(from, 'file'), 8 * 1024 ** 3)
