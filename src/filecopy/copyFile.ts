@@ -48,7 +48,9 @@ export function copyNamed(
     if (made !== undefined)
       return fillNew(copier, kernel, { source, target: made, name: targetName }, { ...options, stat })
     const target = openExisting(kernel, targetName, () => copier.check())
-    return closing(kernel, target, () => copyOpened(copier, source, target, { ...options, stat }))
+    // The source is looked at again: opening the target for writing gives a file of several names another inode number
+    // on overlayfs (copy-up without an index), and then the source, if it is the same file, too.
+    return closing(kernel, target, () => copyOpened(copier, source, target, options))
   } finally {
     if (opened !== undefined) closeQuietly(kernel, opened) // nothing was written to it, so there is nothing to lose
   }

@@ -11,8 +11,10 @@ import {
   SyscallError,
   toName,
 } from '../../src/sys/index.ts'
+import { itAsRoot } from '../support/asRoot.ts'
 import { declining, failNth, interrupting, shortCounts, trackDescriptors } from '../support/kernelDoubles.ts'
 import { assertSameBytes, dataOf, writeLayout } from '../support/layouts.ts'
+import { withOverlay } from '../support/overlay.ts'
 import { withDirectory } from '../support/scratch.ts'
 
 /** Without reflink, also where the temporary directory has it. */
@@ -99,6 +101,14 @@ for (const [name, copy] of Object.entries(ways)) {
         }
         assert.equal(fs.readFileSync(source, 'utf8'), 'precious')
       }))
+
+    itAsRoot('refuses to copy a file over itself that opening it for writing gives another inode number', () =>
+      withOverlay('f /one "precious"\nh /two == /one', async (directory) => {
+        const source = join(directory, 'one')
+        await assert.rejects(copy(source, source), (error) => error instanceof SameFileError)
+        assert.equal(fs.readFileSync(source, 'utf8'), 'precious')
+      }),
+    )
 
     it('names the file that is missing, and makes nothing', () =>
       withDirectory(async (directory) => {
