@@ -1,9 +1,12 @@
 // What the caller knows of the source, compared with what is there.
 
-import { displayName, type Kernel, type Stat } from '../sys/index.ts'
+import { displayName, type Kernel, O_NOFOLLOW, O_PATH, type Stat } from '../sys/index.ts'
+import { withDescriptor } from './descriptors.ts'
 import { SourceReplacedError } from './errors.ts'
 import { isSameObject } from './identity.ts'
-import { describePlace, type Place } from './place.ts'
+import type { Move } from './mover.ts'
+import { describePlace } from './place.ts'
+import { unswapped } from './stage.ts'
 
 const compared = ['type', 'ino', 'dev', 'size', 'mode', 'uid', 'gid', 'mtimeNs', 'ctimeNs'] as const
 
@@ -19,11 +22,21 @@ export function refuseUnexpected(stat: Stat, expected: ExpectedSource | undefine
 }
 
 /**
- * rename(2) takes a name, so between the look and the rename another object could be put under it: then that one is
- * at the target now, and the caller hears of it.
+ * Does `rename`, of what the caller expects. rename(2) takes a name, so between the look and the rename another object
+ * could be put under it: then that one is at the target now, and the caller hears of it.
+ *
+ * The object is held meanwhile: overlayfs may give it another inode number when it is renamed (copy-up).
+ *
+ * @param rename  undefined when nothing was renamed
  */
-export function refuseSwapped(kernel: Kernel, target: Place, stat: Stat): void {
-  if (isSameObject(kernel.statat(target.directory, target.name), stat)) return
-  const path = displayName(describePlace(kernel, target))
-  throw new SourceReplacedError(path, 'holds another object than the expected one: it was swapped during the move')
+export function renamingExpected<T>(kernel: Kernel, { source, target, stat, options }: Move, rename: () => T): T {
+  if (options.expected === undefined) return rename()
+  return withDescriptor(kernel, kernel.openat(source.directory, source.name, O_PATH | O_NOFOLLOW), (held) => {
+    unswapped(kernel, source, { now: kernel.fstat(held), known: stat })
+    const result = rename()
+    if (result === undefined || isSameObject(kernel.statat(target.directory, target.name), kernel.fstat(held)))
+      return result
+    const path = displayName(describePlace(kernel, target))
+    throw new SourceReplacedError(path, 'holds another object than the expected one: it was swapped during the move')
+  })
 }

@@ -13,7 +13,7 @@ import {
 } from '../sys/index.ts'
 import { removeAbandoned } from './abandoned.ts'
 import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
-import { type ExpectedSource, refuseSwapped, refuseUnexpected } from './expected.ts'
+import { type ExpectedSource, refuseUnexpected, renamingExpected } from './expected.ts'
 import { refuseIntoItself, refuseUnmovable } from './hopeless.ts'
 import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './identity.ts'
 import { linkToCandidate } from './linking.ts'
@@ -244,7 +244,7 @@ export class Mover implements Stager {
     // Before the rename, so that the name never stands for contents that a power cut can take. Between two devices it
     // will hardly be renamed (overlayfs does), and flushing the source of a copy would be for nothing.
     const early = durable && route.targetDirectory.dev === stat.dev
-    const report = withChange(this, move, () => {
+    const rename = (): 'rename' | undefined => {
       if (early) syncObject(this.kernel, source, stat)
       try {
         renameInto(this.kernel, source, target, options.noReplace ?? false)
@@ -255,9 +255,9 @@ export class Mover implements Stager {
         return undefined
       }
       return 'rename'
-    })
+    }
+    const report = renamingExpected(this.kernel, move, () => withChange(this, move, rename))
     if (report === undefined) return undefined
-    if (options.expected !== undefined) refuseSwapped(this.kernel, target, stat)
     if (durable && !early) syncObject(this.kernel, target, stat)
     sync.target()
     sync.source()

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { isStagingName, Mover, newStagingName, StagingTakenError } from '../../src/movefile/index.ts'
+import { isStagingName, Mover, moveFile, newStagingName, StagingTakenError } from '../../src/movefile/index.ts'
 import { type Kernel, O_EXCL, SyscallError } from '../../src/sys/index.ts'
+import { itAsRoot } from '../support/asRoot.ts'
 import { trackDescriptors, wrapKernel } from '../support/kernelDoubles.ts'
+import { withOverlay } from '../support/overlay.ts'
 import { withScene } from '../support/twoFileSystems.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -140,19 +142,44 @@ describe('Mover.move() among others who write the same directories', () => {
       }))
   }
 
-  it('notices a source that was swapped between the look and the rename, and says where it is', () =>
-    withScene({ source: 'f /file "right"', sameFileSystem: true }, (scene) => {
-      const expected = scene.kernel.statat(scene.source('file').directory, 'file')
-      const swapping = attackAfter('statat', (_, count) => {
-        if (count > 1) return
-        fs.renameSync(join(scene.from, 'file'), join(scene.from, 'kept'))
-        fs.writeFileSync(join(scene.from, 'file'), 'swapped')
-      })
-      assert.throws(() => scene.mover({}, swapping).move(scene.source('file'), scene.target('file'), { expected }), {
-        code: 'ERR_ROOTMERGE_SOURCE_REPLACED',
-        message: `'${join(scene.to, 'file')}' holds another object than the expected one: it was swapped during the move`,
-      })
-    }))
+  for (const [moment, swapsBefore, side, how] of [
+    [
+      'just before the rename',
+      'renameat',
+      'to',
+      'holds another object than the expected one: it was swapped during the move',
+    ],
+    ['before it is held', 'openat', 'from', 'was replaced by another object'],
+  ] as const) {
+    it(`notices a source that was swapped ${moment}, and says where it is`, () =>
+      withScene({ source: 'f /file "right"', sameFileSystem: true }, (scene) => {
+        const expected = scene.kernel.statat(scene.source('file').directory, 'file')
+        let isSwapped = false
+        const swapping = (kernel: Kernel) =>
+          wrapKernel(kernel, (name, args, proceed) => {
+            if (name === swapsBefore && !isSwapped) {
+              isSwapped = true
+              fs.renameSync(join(scene.from, 'file'), join(scene.from, 'kept'))
+              fs.writeFileSync(join(scene.from, 'file'), 'swapped')
+            }
+            return proceed(...args)
+          })
+        assert.throws(() => scene.mover({}, swapping).move(scene.source('file'), scene.target('file'), { expected }), {
+          code: 'ERR_ROOTMERGE_SOURCE_REPLACED',
+          message: `'${join(scene[side], 'file')}' ${how}`,
+        })
+        assert.equal(fs.readFileSync(join(scene[side], 'file'), 'utf8'), 'swapped')
+      }))
+  }
+
+  itAsRoot('knows the expected object again that got another inode number by being renamed', () =>
+    withOverlay('f /one "x"\nh /two == /one', async (directory) => {
+      const [source, target] = [join(directory, 'one'), join(directory, 'new')]
+      const expected = fs.lstatSync(source, { bigint: true })
+      assert.equal((await moveFile(source, target, { expected })).method, 'rename')
+      assert.notEqual(fs.lstatSync(target, { bigint: true }).ino, expected.ino, 'overlayfs has kept the number')
+    }),
+  )
 
   it('does not remove a source that was written to after it was copied', () =>
     withScene({ source: 'f /file "x"' }, (scene) => {
