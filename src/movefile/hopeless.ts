@@ -12,11 +12,12 @@ import {
   O_RDONLY,
   STATX_ATTR_APPEND,
   STATX_ATTR_IMMUTABLE,
+  STATX_ATTR_MOUNT_ROOT,
   type Stat,
   SyscallError,
 } from '../sys/index.ts'
 import { withDescriptor } from './descriptors.ts'
-import { IntoItselfError } from './errors.ts'
+import { IntoItselfError, MountPointError } from './errors.ts'
 import { isSameObject } from './identity.ts'
 import type { Move } from './mover.ts'
 import { describePlace, type Place } from './place.ts'
@@ -36,11 +37,13 @@ export function refuseHopeless(kernel: Kernel, move: Move): Stat | undefined {
   }
   const code = options.noReplace ? 'EEXIST' : refusalOf(kernel, stat, target, existing)
   if (code !== undefined) throw new SyscallError(code, 'renameat2', path(source), path(target))
+  if (isMountPoint(existing)) throw new MountPointError(displayName(path(target)))
   return existing
 }
 
 /** rename(2), ERRORS: what cannot replace what. */
 function refusalOf(kernel: Kernel, stat: Stat, target: Place, existing: Stat): ErrnoName | undefined {
+  if (isUnchangeable(existing)) return 'EPERM'
   if (existing.type !== 'directory') return stat.type === 'directory' ? 'ENOTDIR' : undefined
   if (stat.type !== 'directory') return 'EISDIR'
   return hasMembers(kernel, target) ? 'ENOTEMPTY' : undefined
@@ -84,8 +87,21 @@ function isInside(kernel: Kernel, directory: Fd, other: Stat): boolean {
   }
 }
 
-/** A source that cannot be renamed cannot be removed either: EPERM before the copy, as rename(2) has it. */
+/**
+ * A source that cannot be renamed cannot be removed either: EPERM before the copy, as rename(2) has it. Of one on which
+ * something is mounted only the contents would go.
+ */
 export function refuseUnmovable(kernel: Kernel, { source, target, stat }: Move): void {
-  if ((stat.attributes & (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE)) === 0) return
+  if (isMountPoint(stat)) throw new MountPointError(displayName(describePlace(kernel, source)))
+  if (!isUnchangeable(stat)) return
   throw new SyscallError('EPERM', 'renameat2', describePlace(kernel, source), describePlace(kernel, target))
+}
+
+function isUnchangeable({ attributes }: Stat): boolean {
+  return (attributes & (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE)) !== 0
+}
+
+/** Whether something is mounted where an object is. */
+export function isMountPoint({ attributes }: Stat): boolean {
+  return (attributes & STATX_ATTR_MOUNT_ROOT) !== 0
 }

@@ -14,13 +14,13 @@ import {
   O_PATH,
   O_RDONLY,
   RENAME_NOREPLACE,
-  STATX_ATTR_MOUNT_ROOT,
   type Stat,
   SyscallError,
 } from '../sys/index.ts'
 import { listNames, type Xattr } from './attributes.ts'
 import { quietly, withDescriptor } from './descriptors.ts'
 import { MountPointError } from './errors.ts'
+import { isMountPoint } from './hopeless.ts'
 import type { Move, MoveReport, Mover } from './mover.ts'
 import { describePlace, type Place } from './place.ts'
 import { isStripped } from './policy.ts'
@@ -192,7 +192,7 @@ export function renameInto(kernel: Kernel, source: Place, target: Place, noRepla
     if (!isSyscallError(error, 'EBUSY')) throw error
     for (const place of [target, source]) {
       const stat = kernel.findat(place.directory, place.name)
-      if (((stat?.attributes ?? 0) & STATX_ATTR_MOUNT_ROOT) !== 0) {
+      if (stat !== undefined && isMountPoint(stat)) {
         throw new MountPointError(displayName(describePlace(kernel, place)), error)
       }
     }

@@ -2,22 +2,14 @@
 // gets its permissions, last of all, so what is inside is made under its final names.
 
 import { type CopyReport, SourceChangedError } from '../filecopy/index.ts'
-import {
-  type CancelFlag,
-  displayName,
-  type Fd,
-  joinName,
-  type Kernel,
-  type Name,
-  STATX_ATTR_MOUNT_ROOT,
-  type Stat,
-} from '../sys/index.ts'
+import { type CancelFlag, displayName, type Fd, joinName, type Kernel, type Name, type Stat } from '../sys/index.ts'
 import { lockStaged } from './abandoned.ts'
 import { applyAttributes, removeXattr } from './applyAttributes.ts'
 import { readAttributes } from './attributes.ts'
 import { quietly, withDescriptor } from './descriptors.ts'
 import { IntoItselfError, MountPointError } from './errors.ts'
 import { type FinalFlags, finalFlagsOf } from './finalFlags.ts'
+import { isMountPoint } from './hopeless.ts'
 import { isSameObject } from './identity.ts'
 import { Inheritance } from './inheritance.ts'
 import { beforeContents, setInodeFlags } from './inodeFlags.ts'
@@ -171,7 +163,7 @@ class TreeCopy {
   #copyMember(member: Member): CopiedObject {
     const { source, entry } = member
     const { stat } = entry
-    if (this.#options.consuming && (stat.attributes & STATX_ATTR_MOUNT_ROOT) !== 0) {
+    if (this.#options.consuming && isMountPoint(stat)) {
       throw new MountPointError(displayName(describePlace(this.#kernel, source)))
     }
     if (stat.type === 'directory') return this.#copyDirectory(member)

@@ -11,7 +11,9 @@ import {
   moveTree,
 } from '../../src/movefile/index.ts'
 import { FS_APPEND_FL, FS_NODUMP_FL, type Kernel, O_RDONLY, openPath, SyscallError } from '../../src/sys/index.ts'
+import { itAsRoot } from '../support/asRoot.ts'
 import { compareTrees } from '../support/compareTrees.ts'
+import { declining } from '../support/kernelDoubles.ts'
 import { withScene } from '../support/twoFileSystems.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -180,6 +182,25 @@ describe('moveTree()', () => {
       }
     })
   })
+
+  itAsRoot('refuses a mount point as source and as target before anything is copied, and empties it of nothing', () =>
+    withScene({ source: 'd /point\nd /tree' }, async ({ from, to, source, target, mover }) => {
+      fs.mkdirSync(join(to, 'tree'))
+      for (const point of [join(from, 'point'), join(to, 'tree')])
+        execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', point])
+      try {
+        fs.writeFileSync(join(from, 'point/inside'), 'x')
+        const copying = (kernel: Kernel) => declining(kernel, 'mkdirat', 'EIO')
+        for (const name of ['point', 'tree'])
+          assert.throws(() => mover({}, copying).move(source(name), target(name)), {
+            code: 'ERR_ROOTMERGE_MOUNT_POINT',
+          })
+        assert.deepEqual(fs.readdirSync(join(from, 'point')), ['inside'])
+      } finally {
+        for (const point of [join(from, 'point'), join(to, 'tree')]) execFileSync('umount', [point])
+      }
+    }),
+  )
 })
 
 describe('copyTree()', () => {
