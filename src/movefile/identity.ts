@@ -1,6 +1,7 @@
 // Whether two names mean one object, or are even one and the same entry of one directory.
 
-import type { Kernel, Name, Stat } from '../sys/index.ts'
+import { type Fd, type Kernel, type Name, O_DIRECTORY, O_RDONLY, type Stat } from '../sys/index.ts'
+import { withDescriptor } from './descriptors.ts'
 import type { Place } from './place.ts'
 import type { Route } from './route.ts'
 
@@ -32,6 +33,12 @@ export function isSameEntryOfObject(kernel: Kernel, places: Places): boolean {
   const { source, target, route } = places
   if (!route.isOneDirectory) return false
   if (source.name === target.name) return true
-  const listed = new Set<Name>(kernel.readDirectory(source.directory).map((entry) => entry.name))
+  const listed = namesIn(kernel, source.directory)
   return !(listed.has(source.name) && listed.has(target.name))
+}
+
+/** Opened anew: the directory may be held by O_PATH, and one that cannot be listed has to say so (EACCES). */
+function namesIn(kernel: Kernel, directory: Fd): Set<Name> {
+  const fd = kernel.openat(directory, '.', O_RDONLY | O_DIRECTORY)
+  return withDescriptor(kernel, fd, () => new Set(kernel.readDirectory(fd).map(({ name }) => name)))
 }

@@ -17,7 +17,7 @@ import {
   type Stat,
   SyscallError,
 } from '../sys/index.ts'
-import { listNames, type Xattr } from './attributes.ts'
+import { findXattr, listNames, type Xattr } from './attributes.ts'
 import { quietly, withDescriptor } from './descriptors.ts'
 import { MountPointError } from './errors.ts'
 import { isMountPoint } from './hopeless.ts'
@@ -93,11 +93,22 @@ function membersNeedCopy(mover: Mover, directory: Fd, { route, stat }: Move): bo
 /** Finds what to change about an open object before it is renamed; undefined when nothing is. */
 function findChange(stager: Stager, fd: Fd, stat: Stat, newMtimeNs: bigint | undefined): Change | undefined {
   const { kernel, policy } = stager
-  // What cannot be listed stays as it is: a rename loses nothing.
+  // What cannot be listed, or read, stays as it is: a rename loses nothing.
   const names = (listNames(kernel, fd) ?? []).filter((name) => isStripped(name, policy))
-  const stripped = names.map((name) => ({ name, value: kernel.getXattr(fd, name) }))
+  const stripped = names.flatMap((name) => readable(kernel, fd, name) ?? [])
   const mtimeNs = newMtimeNs === stat.mtimeNs ? undefined : newMtimeNs
   return stripped.length === 0 && mtimeNs === undefined ? undefined : { stripped, mtimeNs }
+}
+
+/** An attribute with its value; undefined where the object may be moved but not read, so that it could not be put back. */
+function readable(kernel: Kernel, fd: Fd, name: Name): Xattr | undefined {
+  try {
+    const value = findXattr(kernel, fd, name)
+    return value && { name, value }
+  } catch (error) {
+    if (isSyscallError(error, 'EACCES')) return undefined
+    throw error
+  }
 }
 
 /**

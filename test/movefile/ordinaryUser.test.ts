@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { copyTree, MetadataLostError, type MoveReport, metadataPolicy } from '../../src/movefile/index.ts'
-import { isRoot } from '../support/asRoot.ts'
+import { O_PATH, openPath, toName } from '../../src/sys/index.ts'
+import { isRoot, itAsRoot } from '../support/asRoot.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { asUser, nobody } from '../support/ordinaryUser.ts'
 import { type Scene, withScene } from '../support/twoFileSystems.ts'
@@ -61,6 +62,42 @@ describe('Mover.move() as an ordinary user', () => {
       }
     })
   })
+
+  it('renames a file with excluded attributes that its owner may not read: they stay', () =>
+    withScene({ source: `f 0200 ${owner} /file "x" user.xdg.origin="u"`, sameFileSystem: true }, (scene) => {
+      own(scene)
+      asUser(() => scene.mover().move(scene.source('file'), scene.target('file')))
+      assert.deepEqual(fs.readdirSync(scene.to), ['file'])
+    }))
+
+  it('names the directory that it may not list, where only that tells two names from two spellings', () =>
+    withScene(
+      { source: `f ${owner} /closed/one "x"\nh /closed/two == /closed/one\nd 0300 ${owner} /closed` },
+      (scene) => {
+        const closed = join(scene.from, 'closed')
+        const move = () => {
+          const directory = openPath(scene.kernel, toName(closed), O_PATH)
+          try {
+            scene.mover().move({ directory, name: 'one' }, { directory, name: 'two' })
+          } finally {
+            scene.kernel.close(directory)
+          }
+        }
+        own(scene)
+        assert.throws(() => asUser(move), { code: 'EACCES', path: `${closed}/.` })
+      },
+    ))
+
+  itAsRoot("says why it cannot discard what it staged, when the directory is sticky and another's", () =>
+    withScene({ source: 'f 1:1 /sticky/file "x"\nd 1777 1:1 /sticky' }, async (scene) => {
+      const directory = openPath(scene.kernel, toName(join(scene.from, 'sticky')), O_PATH)
+      try {
+        assert.throws(() => asUser(() => scene.mover().discard({ directory, name: 'file' })), { code: 'EPERM' })
+      } finally {
+        scene.kernel.close(directory)
+      }
+    }),
+  )
 
   it('keeps its own group where the directory hands down another', function () {
     if (!isRoot) {
