@@ -113,7 +113,7 @@ describe('any sequence of versions, edits and answers', function () {
       await model.do({ kind: 'edit' })
       model.check()
       const { root } = model.bench
-      await merge({ root, image: `${directory}/image-0`, package: 'p' }) // without protection
+      await merge({ root, image: `${directory}/image-0`, package: 'p', protectMask: ['/etc'] })
       assert.throws(() => model.check(), /is lost/)
     }))
 })
