@@ -10,21 +10,22 @@ import type { PackageRecord } from './record.ts'
 const require: NodeJS.Require = createRequire(import.meta.url)
 
 /**
- * A caller's glob pattern as the matchers take it.
+ * A caller's glob pattern as the matchers take it: of names, where a path would begin with a slash or with `./`.
  *
  * @throws {InvalidArgumentError} for an empty one, which fast-glob takes for everything: a variable that was not set
  */
 export function globOf(pattern: string): string {
-  if (pattern === '')
+  const ofNames = pattern.replace(/^(\.?\/)+/, '')
+  if (ofNames === '')
     throw new InvalidArgumentError('a pattern is empty', { hint: 'Leave it out, or say what it means.' })
-  return withoutLineEnds(toName(pattern))
+  return withoutLineEnds(toName(ofNames))
 }
 
-/** Whether a name matches one of some glob patterns; a slash before one is the root's. */
+/** Whether a name matches one of some glob patterns. */
 export function nameMatcher(patterns: readonly string[]): (name: Name) => boolean {
   if (patterns.length === 0) return () => false
   const { matcher } = require('micromatch') as typeof import('micromatch')
-  const matchers = patterns.map((pattern) => matcher(globOf(pattern).replace(/^\/+/, ''), { dot: true }))
+  const matchers = patterns.map((pattern) => matcher(globOf(pattern), { dot: true }))
   return (name) => matchers.some((matches) => matches(withoutLineEnds(name)))
 }
 

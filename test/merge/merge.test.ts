@@ -348,6 +348,14 @@ describe('merge()', function () {
           const listed = await listEntries({ root, package: 'p' })
           return listed.map(({ name }) => name).sort()
         }
+        for (const top of ['', '/', './', '//', '/./'])
+          assert.deepEqual(await names({ include: [`${top}usr/bin/**`] }), ['usr', 'usr/bin', 'usr/bin/x'], top)
+        for (const top of ['/', './', '//'])
+          assert.deepEqual(await names({ include: ['usr/bin/**', 'etc/*'], exclude: [`${top}etc`] }), [
+            'usr',
+            'usr/bin',
+            'usr/bin/x',
+          ])
         assert.deepEqual(await names({ include: ['usr/bin/**'] }), ['usr', 'usr/bin', 'usr/bin/x'])
         assert.deepEqual(contents(root).size, 4)
         assert.deepEqual(await names({ exclude: ['usr/share/doc', '**/empty', 'etc/**'] }), [
