@@ -6,10 +6,11 @@ import type { ErrorClass } from './engineErrors.ts'
 import { EngineThreads } from './engineThreads.ts'
 import { retryInterrupted } from './interrupts.ts'
 import type { Kernel } from './kernel.ts'
+import { waitForLeases } from './leases.ts'
 
 /** What an engine function works with, in whichever thread it runs. */
 export interface EngineContext {
-  /** Makes interrupted calls again, after a look at `cancel`. */
+  /** Makes interrupted calls again, and waits for files that are leased, after a look at `cancel`. */
   readonly kernel: Kernel
   readonly cancel: CancelFlag
   /** Tells the caller how far it is; the value is cloned. */
@@ -64,5 +65,6 @@ export function engineContext(
   report: EngineContext['report'] = () => {},
   more: Pick<EngineContext, 'ask' | 'hasThread' | 'tellCopy'> = {},
 ): EngineContext {
-  return { kernel: retryInterrupted(kernel, () => cancel.check()), cancel, report, ...more }
+  const check = () => cancel.check()
+  return { kernel: waitForLeases(retryInterrupted(kernel, check), check), cancel, report, ...more }
 }
