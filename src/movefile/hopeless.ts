@@ -97,6 +97,19 @@ export function refuseUnmovable(kernel: Kernel, { source, target, stat }: Move):
   throw new SyscallError('EPERM', 'renameat2', describePlace(kernel, source), describePlace(kernel, target))
 }
 
+/**
+ * In an append-only directory names can be made, but neither renamed nor removed: what was staged would stay there.
+ */
+export function refuseStaging(kernel: Kernel, { source, target, route }: Move): void {
+  if (!isAppendOnly(route.targetDirectory)) return
+  throw new SyscallError('EPERM', 'renameat2', describePlace(kernel, source), describePlace(kernel, target))
+}
+
+/** Whether members of a directory can neither be renamed nor removed. */
+export function isAppendOnly({ attributes }: Stat): boolean {
+  return (attributes & STATX_ATTR_APPEND) !== 0
+}
+
 function isUnchangeable({ attributes }: Stat): boolean {
   return (attributes & (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE)) !== 0
 }

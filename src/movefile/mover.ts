@@ -14,7 +14,7 @@ import {
 import { removeAbandoned } from './abandoned.ts'
 import { type DirectorySync, type Durability, syncObject, withDirectorySync } from './durability.ts'
 import { type ExpectedSource, refuseUnexpected, renamingExpected } from './expected.ts'
-import { refuseIntoItself, refuseUnmovable } from './hopeless.ts'
+import { isAppendOnly, refuseIntoItself, refuseUnmovable } from './hopeless.ts'
 import { isSameEntry, isSameEntryOfObject, isSameObject, type Places } from './identity.ts'
 import { linkToCandidate } from './linking.ts'
 import type { Loss } from './losses.ts'
@@ -224,9 +224,10 @@ export class Mover implements Stager {
     return report
   }
 
-  /** The target becomes a further name of a candidate; undefined when there is none that can be linked. */
+  /** The target becomes a further name of a candidate; undefined when there is none that can be linked and renamed. */
   #link(move: Move): MoveReport | undefined {
     const { hardlinkCandidates: candidates = [] } = move.options
+    if (isAppendOnly(move.route.targetDirectory)) return undefined
     if (candidates.length > 0) this.#cleanOnce(move)
     for (const candidate of candidates) {
       const report = linkToCandidate(this.kernel, move, candidate)

@@ -5,7 +5,7 @@ import { displayName, isSyscallError, type Kernel } from '../sys/index.ts'
 import { quietly } from './descriptors.ts'
 import { StagingTakenError } from './errors.ts'
 import { type FinalFlags, setFinalFlags } from './finalFlags.ts'
-import { refuseHopeless } from './hopeless.ts'
+import { refuseHopeless, refuseStaging } from './hopeless.ts'
 import type { Loss } from './losses.ts'
 import type { Move, MoveReport, Mover } from './mover.ts'
 import { describePlace, newStagingName, type Place } from './place.ts'
@@ -37,6 +37,7 @@ export function placeCopy(mover: Mover, move: Move, tree: TreeOptions): Placed {
     if (placed !== undefined) return placed
     if (refuseHopeless(kernel, move) === undefined) route.makesUnnamed = false
   }
+  refuseStaging(kernel, move)
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const placed = placeStaged(mover, move, tree)
     if (placed !== undefined) return placed

@@ -14,6 +14,7 @@ import {
   openKernel,
   openPath,
   SyscallError,
+  toName,
 } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { fileSystems } from '../support/filesystems.ts'
@@ -145,6 +146,33 @@ describe('Mover.move() where the kernel refuses', () => {
         [['links', 'EMLINK']],
       )
     }))
+
+  it('stages nothing in an append-only directory, where it could not be renamed or removed', async function () {
+    const ext4 = fileSystems().find(({ name }) => name === 'ext4')
+    if (ext4 === undefined) {
+      process.stderr.write('      needs root: ext4, for an append-only directory\n')
+      this.skip()
+    }
+    // From the scene's other file system to a further directory on ext4.
+    await withScene({ source: '', target: 'f /file "x"\nf /taken "new"\nl /link -> x\nd /tree' }, (scene) =>
+      withDirectory((target) => {
+        for (const name of ['taken', 'candidate']) fs.writeFileSync(join(target, name), 'old')
+        execFileSync('chattr', ['+a', target])
+        const directory = openPath(scene.kernel, toName(target), O_RDONLY | O_DIRECTORY)
+        try {
+          const hardlinkCandidates = [{ directory, name: 'candidate' }]
+          const move = (name: string) =>
+            scene.mover().move(scene.target(name), { directory, name }, { hardlinkCandidates })
+          for (const name of ['taken', 'link', 'tree']) assert.throws(() => move(name), { code: 'EPERM' })
+          assert.equal(move('file').method, 'copy')
+          assert.deepEqual(fs.readdirSync(target).sort(), ['candidate', 'file', 'taken'])
+        } finally {
+          scene.kernel.close(directory)
+          execFileSync('chattr', ['-a', target])
+        }
+      }, ext4.directory()),
+    )
+  })
 
   it('copies what it may not change in place, so that the result is the same', () =>
     withScene({ source: 'f /file "x" user.xdg.origin="web"', sameFileSystem: true }, (scene) => {
