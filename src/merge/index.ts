@@ -121,6 +121,7 @@ export async function planUnmerge(options: UnmergeOptions & Watching): Promise<M
  * [] when all is as recorded.
  *
  * @throws {UnknownPackageError} @throws {CorruptRecordError}
+ * @throws {RootChangedError} when these packages were merged or unmerged meanwhile
  */
 export function verify(options: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
   return verifyInThreads((share) => call('verifyShare', share), options)

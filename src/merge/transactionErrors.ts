@@ -18,14 +18,22 @@ export class LockedError extends RootmergeError {
   }
 }
 
-/** Somebody else changed the root while it was being merged into; the merge was undone. */
+/** What was going on when a root changed, and what became of it. */
+export interface Disturbed {
+  readonly doing: string
+  readonly outcome: string
+}
+
+const theMerge: Disturbed = { doing: 'the merge was running', outcome: 'The merge was undone.' }
+
+/** Somebody else changed the root while it was being merged into, and the merge was undone; or while it was verified. */
 export class RootChangedError extends RootmergeError {
   readonly code = 'ERR_ROOTMERGE_ROOT_CHANGED'
   readonly path: string
 
-  constructor(path: Name, reason: string) {
-    super(`'${displayName(path)}' ${reason} while the merge was running`, {
-      hint: 'The merge was undone. Run it again when the root is quiet.',
+  constructor(path: Name, reason: string, { doing, outcome }: Disturbed = theMerge) {
+    super(`'${displayName(path)}' ${reason} while ${doing}`, {
+      hint: `${outcome} Run it again when the root is quiet.`,
     })
     this.path = displayName(path)
   }

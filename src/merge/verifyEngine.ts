@@ -8,7 +8,10 @@ import type { RecordedEntry } from './entry.ts'
 import type { VerifiedEntry, VerifyOptions } from './options.ts'
 import { checkRecordedName } from './packageName.ts'
 import { ProgressMeter } from './progress.ts'
+import { pendingTransaction } from './recover.ts'
 import { reading, type Session } from './session.ts'
+import type { State } from './state.ts'
+import { changedWhileVerified } from './verifyInThreads.ts'
 
 /** Entries that a thread takes at once: few, since one of them may be large. */
 const entriesAtOnce = 8
@@ -24,37 +27,71 @@ export interface PlacedEntry {
   readonly verified: VerifiedEntry
 }
 
-/** Compares what no other thread has taken, until all entries are. Every thread reads all records, which is little. */
-export function verifyShare(engine: EngineContext, options: VerifyShare): PlacedEntry[] {
+/** What one thread found, and by which records: those that all threads must have read. */
+export interface VerifiedShare {
+  readonly found: readonly PlacedEntry[]
+  readonly records: string
+}
+
+/**
+ * Compares what no other thread has taken, until all entries are. Every thread reads all records, which is little.
+ *
+ * @throws {RootChangedError} when packages were changed meanwhile: an entry's place would be another one's in each thread
+ */
+export function verifyShare(engine: EngineContext, options: VerifyShare): VerifiedShare {
   return reading(engine, options, (session) => {
-    const { state } = session
-    const packages = options.packages?.length ? options.packages.map(checkRecordedName) : state.packageNames()
-    const meter = new ProgressMeter(engine)
-    meter.enter('verify')
-    const taken = new Int32Array(options.taken)
-    const found: PlacedEntry[] = []
-    let [place, from] = [0, takeNext(taken)]
-    for (const packageName of packages) {
-      for (const entry of state.record(packageName).entries) {
-        engine.cancel.check()
-        if (place >= from + entriesAtOnce) from = takeNext(taken)
-        if (place++ < from) continue
-        const differences = differencesOf(session, entry, options.digests ?? true)
-        meter.addEntry(entry.size)
-        if (differences.length === 0) continue
-        const isConfig = entry.isConfig === true || entry.protection !== undefined
-        const verified = { package: packageName, name: displayName(entry.name), differences }
-        found.push({ place, verified: isConfig ? { ...verified, isConfig } : verified })
-      }
+    const packages = options.packages?.length ? options.packages.map(checkRecordedName) : undefined
+    const records = recordsOf(session.state, packages)
+    const haveChanged = () =>
+      pendingTransaction(session.state) !== undefined || recordsOf(session.state, packages) !== records
+    let found: PlacedEntry[]
+    try {
+      found = compareShare(engine, session, { ...options, packages: packages ?? session.state.packageNames() })
+    } catch (error) {
+      throw !engine.cancel.raised && haveChanged() ? changedWhileVerified(options) : error
     }
-    meter.finish()
-    return found
+    if (haveChanged()) throw changedWhileVerified(options)
+    return { found, records }
   })
+}
+
+/** Tells the files of records apart from those of any other moment: a record is never changed, only replaced. */
+function recordsOf(state: State, packages: readonly string[] | undefined): string {
+  const stats = state.recordStats()
+  const names = packages ?? [...stats.keys()].sort()
+  return names.map((name) => [name, stats.get(name)?.ino, stats.get(name)?.ctimeNs].join(' ')).join('\n')
+}
+
+function compareShare(
+  engine: EngineContext,
+  session: Session,
+  { packages = [], ...options }: VerifyShare,
+): PlacedEntry[] {
+  const meter = new ProgressMeter(engine)
+  meter.enter('verify')
+  const taken = new Int32Array(options.taken)
+  const found: PlacedEntry[] = []
+  let [place, from] = [0, takeNext(taken)]
+  for (const packageName of packages) {
+    for (const entry of session.state.record(packageName).entries) {
+      engine.cancel.check()
+      if (place >= from + entriesAtOnce) from = takeNext(taken)
+      if (place++ < from) continue
+      const differences = differencesOf(session, entry, options.digests ?? true)
+      meter.addEntry(entry.size)
+      if (differences.length === 0) continue
+      const isConfig = entry.isConfig === true || entry.protection !== undefined
+      const verified = { package: packageName, name: displayName(entry.name), differences }
+      found.push({ place, verified: isConfig ? { ...verified, isConfig } : verified })
+    }
+  }
+  meter.finish()
+  return found
 }
 
 /** All of it in the thread at hand: the entries that differ, in the records' order. */
 export function verifyPackages(engine: EngineContext, options: VerifyOptions): VerifiedEntry[] {
-  return verifyShare(engine, { ...options, taken: new SharedArrayBuffer(4) }).map(({ verified }) => verified)
+  return verifyShare(engine, { ...options, taken: new SharedArrayBuffer(4) }).found.map(({ verified }) => verified)
 }
 
 function takeNext(taken: Int32Array): number {

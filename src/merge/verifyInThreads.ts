@@ -1,9 +1,10 @@
 // Verifying in several threads: each takes entries until there are none, and their answers are put in order.
 
 import { availableParallelism } from 'node:os'
-import { InvalidArgumentError } from './errors.ts'
+import { toName } from '../sys/index.ts'
+import { InvalidArgumentError, RootChangedError } from './errors.ts'
 import type { MergeProgress, VerifiedEntry, VerifyOptions } from './options.ts'
-import type { PlacedEntry, VerifyShare } from './verifyEngine.ts'
+import type { VerifiedShare, VerifyShare } from './verifyEngine.ts'
 
 /** More threads than these only wait for the disk. */
 const mostJobs = 4
@@ -16,7 +17,7 @@ interface Watching {
 /** How a thread is started on its share. */
 export type StartShare = (
   share: VerifyShare & Required<Pick<Watching, 'signal' | 'onProgress'>>,
-) => Promise<PlacedEntry[]>
+) => Promise<VerifiedShare>
 
 /** Runs as many shares as there are jobs. The first that fails ends the others. */
 export async function verifyInThreads(start: StartShare, given: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
@@ -30,13 +31,21 @@ export async function verifyInThreads(start: StartShare, given: VerifyOptions & 
     start({ ...options, taken, signal: either, onProgress: (told) => progress.take(job, told) }),
   )
   try {
-    const found = (await Promise.all(shares)).flat()
+    const answers = await Promise.all(shares)
+    if (new Set(answers.map(({ records }) => records)).size > 1) throw changedWhileVerified(given)
+    const found = answers.flatMap((answer) => answer.found)
     return found.sort((one, other) => one.place - other.place).map(({ verified }) => verified)
   } catch (error) {
     failed.abort(error)
     await Promise.allSettled(shares)
     throw error
   }
+}
+
+/** The error of verifying a root that did not hold still. */
+export function changedWhileVerified({ root }: VerifyOptions): RootChangedError {
+  const doing = { doing: 'it was verified', outcome: 'What differs could not be told.' }
+  return new RootChangedError(toName(root), 'got or lost packages', doing)
 }
 
 /** What several threads have done, as if it were one. */

@@ -7,14 +7,19 @@ import {
   InvalidArgumentError,
   type MergeProgress,
   merge,
+  RootChangedError,
   UnknownPackageError,
   verify,
 } from '../../src/merge/index.ts'
-import { AT_FDCWD, linuxKernel, O_RDONLY, toName } from '../../src/sys/index.ts'
+import { verifyInThreads } from '../../src/merge/verifyInThreads.ts'
+import { AT_FDCWD, type Kernel, linuxKernel, O_RDONLY, toName } from '../../src/sys/index.ts'
 import { expectExit, runWithoutProc } from '../support/command.ts'
+import { wrapKernel } from '../support/kernelDoubles.ts'
 import { needRoot } from '../support/nativePackages.ts'
+import { verifyPackages } from '../support/operations.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { writeTree } from '../support/tree.ts'
+import { contextOf } from './scenarios.ts'
 
 const files = 500
 
@@ -74,7 +79,38 @@ describe('verify()', function () {
       fs.writeFileSync(record, fs.readFileSync(record, 'latin1').replace('mode=0644', 'mode=0645'))
       await assert.rejects(verify({ root }), CorruptRecordError)
     }))
+
+  it('does not answer from records that are no longer those that it began with', () =>
+    withMany(async (root) => {
+      for (const packages of [undefined, ['one', 'two'], ['two']]) {
+        const unmergeOnce = changeOnce(() => fs.renameSync(recordOf(root, 'one'), recordOf(root, 'elsewhere')))
+        const verifying = () => verifyPackages(contextOf(unmergeOnce), { root, ...(packages && { packages }) })
+        if (packages?.length === 1) assert.notEqual(verifying().length, 0)
+        else assert.throws(verifying, RootChangedError)
+        fs.renameSync(recordOf(root, 'elsewhere'), recordOf(root, 'one'))
+      }
+    }))
+
+  it('does not answer from threads that read other records', async () => {
+    const records = ['before', 'after']
+    const start = async () => ({ found: [], records: records.pop() ?? '' })
+    await assert.rejects(verifyInThreads(start, { root: '/', jobs: 2 }), RootChangedError)
+    assert.deepEqual(await verifyInThreads(start, { root: '/', jobs: 2 }), [])
+  })
 })
+
+function recordOf(root: string, packageName: string): string {
+  return join(root, 'var/lib/rootmerge/packages', packageName)
+}
+
+/** A kernel that lets somebody change something when it is about to look at the tenth file. */
+function changeOnce(change: () => void): Kernel {
+  let left = 10
+  return wrapKernel(linuxKernel(), (call, args, proceed) => {
+    if (call === 'findat' && String(args[1]).startsWith('file-') && --left === 0) change()
+    return proceed(...args)
+  })
+}
 
 const tree = `
 d           /etc
