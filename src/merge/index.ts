@@ -73,7 +73,7 @@ export interface Approving {
 export interface Watching {
   /** Aborting undoes the operation; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Called at most ten times a second, and at the start of each phase. */
+  /** Called at most ten times a second, and at the start of each phase. What it throws undoes the operation, as aborting does. */
   readonly onProgress?: (progress: MergeProgress) => void
 }
 

@@ -30,8 +30,9 @@ export type Engine<Argument, Result> = (context: EngineContext, argument: Argume
 export interface EngineOptions {
   /** Aborting ends the engine at its next look at the flag, and rejects with the signal's reason. */
   readonly signal?: AbortSignal
+  /** What it throws ends the engine like the signal, and is what the call rejects with. */
   readonly onProgress?: (progress: unknown) => void
-  /** Answers the engine's questions; one that rejects is a no, and then the call rejects with its reason. */
+  /** Answers the engine's questions; one that rejects ends the engine like the signal, with its reason. */
   readonly onQuestion?: (question: unknown) => boolean | Promise<boolean>
   /** Classes of errors that keep their class on the way here, beside the built-in ones and SyscallError. */
   readonly errors?: readonly ErrorClass[]

@@ -36,6 +36,7 @@ export class EngineThreads {
     const raise = () => cancel.raise()
     signal?.addEventListener('abort', raise, { once: true })
     try {
+      signal?.throwIfAborted() // it may have been while no thread was at hand, be that for a tick
       const question = options.onQuestion && new Question()
       const call: EngineCall = {
         name,
@@ -44,7 +45,7 @@ export class EngineThreads {
         observed: isObserved('copy', 'decline'),
         ...(question && { answer: question.shared }),
       }
-      return (await answerOf(thread, call, options, question)) as Result
+      return (await answerOf(thread, call, options, { question, cancel })) as Result
     } catch (error) {
       if (error instanceof Cancelled && signal?.aborted) throw signal.reason
       throw error
@@ -103,35 +104,50 @@ export class EngineThreads {
 function answerOf(
   thread: Worker,
   call: EngineCall,
-  options: EngineOptions,
-  question: Question | undefined,
+  { onProgress, onQuestion, errors }: EngineOptions,
+  { question, cancel }: { readonly question: Question | undefined; readonly cancel: CancelFlag },
 ): Promise<unknown> {
   let refusal: { reason: unknown } | undefined
+  const giveUp = (reason: unknown) => {
+    refusal ??= { reason }
+    cancel.raise()
+  }
   const answer = async (asked: unknown) => {
     try {
-      question?.answer((await options.onQuestion?.(asked)) === true)
+      question?.answer((await onQuestion?.(asked)) === true)
     } catch (reason) {
-      refusal = { reason }
-      question?.answer(false)
+      giveUp(reason)
+    }
+  }
+  const tell = (progress: unknown) => {
+    try {
+      if (refusal === undefined) onProgress?.(progress)
+    } catch (reason) {
+      giveUp(reason)
     }
   }
   return new Promise((resolve, reject) => {
     const listen = (message: EngineMessage) => {
-      if (message.kind === 'progress') return options.onProgress?.(message.progress)
+      if (message.kind === 'progress') return tell(message.progress)
       if (message.kind === 'question') return void answer(message.question)
       if (message.kind === 'facts') return message.facts.forEach(([kind, fact]) => void publish(kind, fact))
       stop()
-      if (message.kind === 'result') resolve(message.result)
-      else reject(refusal ? refusal.reason : unpackError(message.error, options.errors))
+      if (message.kind === 'result') return resolve(message.result)
+      const error = unpackError(message.error, errors)
+      reject(refusal && error instanceof Cancelled ? refusal.reason : error)
     }
-    const fail = (cause: unknown) => {
+    let cause: unknown
+    const remember = (error: unknown) => {
+      cause = error
+    }
+    const fail = (code: unknown) => {
       stop()
-      reject(new Error(`the thread of ${call.name} ended without an answer`, { cause }))
+      reject(new Error(`the thread of ${call.name} ended without an answer`, { cause: cause ?? code }))
     }
     const stop = () => {
-      thread.off('message', listen).off('error', fail).off('exit', fail)
+      thread.off('message', listen).off('error', remember).off('exit', fail)
     }
-    thread.on('message', listen).on('error', fail).on('exit', fail)
+    thread.on('message', listen).on('error', remember).on('exit', fail)
     thread.ref()
     thread.postMessage(call)
   })

@@ -54,6 +54,14 @@ export function exit(): void {
   process.exit(3)
 }
 
+/** Its thread dies of an error that no call has. */
+export function throwLater(): Promise<never> {
+  setImmediate(() => {
+    throw new Error('later')
+  })
+  return new Promise(() => {})
+}
+
 export function reportTwice({ report }: EngineContext): void {
   report({ done: 1 })
   report({ done: 2 })

@@ -76,6 +76,24 @@ describe('EngineThreads', () => {
     await assert.rejects(threads.call('echo', 1, { signal: AbortSignal.abort(reason) }), reason)
   })
 
+  it("rejects with the signal's reason when it is aborted as soon as it was called", async () => {
+    const controller = new AbortController()
+    const call = threads.call('waitFor', 30_000, { signal: controller.signal })
+    controller.abort()
+    await assert.rejects(call, { name: 'AbortError' })
+  })
+
+  it('ends the engine when its caller fails to take progress, and rejects with what that threw', async () => {
+    const reason = new Error('no room for a line')
+    const told: unknown[] = []
+    const onProgress = (progress: unknown) => {
+      told.push(progress)
+      throw reason
+    }
+    await assert.rejects(threads.call('waitFor', 30_000, { onProgress }), reason)
+    assert.deepEqual(told, ['waiting'])
+  })
+
   it("rejects with the signal's reason when it is aborted while the engine runs", async () => {
     const controller = new AbortController()
     const onProgress = () => controller.abort()
@@ -107,6 +125,11 @@ describe('EngineThreads', () => {
 
   it('rejects when the thread ends, and goes on with another', async () => {
     await assert.rejects(threads.call('exit', undefined), /ended without an answer/)
+    assert.equal(await threads.call('echo', 'alive'), 'alive')
+  })
+
+  it('gives the next call to no thread that is about to end', async () => {
+    await assert.rejects(threads.call('throwLater', undefined), ({ cause }: Error) => String(cause) === 'Error: later')
     assert.equal(await threads.call('echo', 'alive'), 'alive')
   })
 
