@@ -38,18 +38,37 @@ export async function copyReadable(
 /** Writes all of the source into the pipe, or as much as is wanted. */
 async function feed(source: AsyncIterable<Uint8Array | string>, pipe: Fd, copying: Promise<unknown>): Promise<void> {
   const iterator = source[Symbol.asyncIterator]()
-  const ended = copying.then(
-    () => undefined,
-    () => undefined,
-  )
+  const next = until(copying, () => iterator.next())
   for (;;) {
-    const step = await Promise.race([iterator.next(), ended])
+    const step = await next()
     if (step?.done) return
     if (step === undefined || !(await written(pipe, step.value))) {
       end(source, iterator)
       return
     }
   }
+}
+
+/**
+ * A function that answers as `ask` does, or with undefined once `end` is settled.
+ *
+ * One listener to `end` for all answers: Promise.race would add one for each, which keeps every answer, so that all of
+ * a stream stayed in memory.
+ */
+function until<T>(end: Promise<unknown>, ask: () => Promise<T>): () => Promise<T | undefined> {
+  let hasEnded = false
+  let giveUp = () => {}
+  const settled = () => {
+    hasEnded = true
+    giveUp()
+  }
+  end.then(settled, settled)
+  return () =>
+    new Promise<T | undefined>((resolve, reject) => {
+      giveUp = () => resolve(undefined)
+      if (hasEnded) giveUp()
+      else ask().then(resolve, reject)
+    })
 }
 
 /** Ends a source before it ends by itself: a Readable that waits for something hears only of destroy(). */

@@ -127,6 +127,25 @@ describe('copyReadable()', () => {
       assert.equal(given, before)
     }))
 
+  it('keeps nothing in memory of what it has copied', () =>
+    withFifo(0, async ({ target }) => {
+      const given: WeakRef<Buffer>[] = []
+      const chunk = () => {
+        const bytes = Buffer.alloc(100_000)
+        given.push(new WeakRef(bytes))
+        return bytes
+      }
+      let kept = Number.NaN
+      async function* several() {
+        for (let n = 0; n < 20; n++) yield chunk()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        global.gc?.()
+        kept = given.filter((each) => each.deref() !== undefined).length
+      }
+      await copyReadable(several(), target)
+      assert.ok(kept <= 2, `${kept} of 20`)
+    }))
+
   it("rejects with the source's error, and removes what it made", () =>
     withFifo(0, async ({ target }) => {
       async function* failing() {
