@@ -7,6 +7,7 @@ import { type Difference, differences } from './differences.ts'
 import type { Digest, RecordedEntry, Unknown, Xattrs } from './entry.ts'
 import { type Comparer, sameXattrs } from './live.ts'
 import type { Root } from './root.ts'
+import { hasTime } from './times.ts'
 
 /** How closely to look. */
 export interface Closeness {
@@ -28,7 +29,10 @@ export function compareRecorded(
   const target = stat.type === 'symlink' ? root.kernel.readlinkat(place.directory, place.name) : undefined
   const isAnotherSize = isFile && !unknown.has('size') && stat.size !== entry.size
   const recorded = digests ? digestOf(entry) : undefined
-  const known = (timeNs: bigint) => (unknown.has('nanoseconds') ? wholeSeconds(timeNs) : timeNs)
+  const isSameTime = () =>
+    unknown.has('nanoseconds')
+      ? wholeSeconds(stat.mtimeNs) === wholeSeconds(entry.mtimeNs)
+      : hasTime(stat, entry.mtimeNs)
   const checks: Readonly<Record<(typeof differences)[number], () => boolean>> = {
     size: () => isAnotherSize,
     mode: () => stat.type !== 'symlink' && stat.mode !== entry.mode,
@@ -38,7 +42,7 @@ export function compareRecorded(
     link: () => target !== entry.target,
     owner: () => stat.uid !== entry.uid,
     group: () => stat.gid !== entry.gid,
-    mtime: () => entry.type !== 'directory' && known(stat.mtimeNs) !== known(entry.mtimeNs),
+    mtime: () => entry.type !== 'directory' && !isSameTime(),
     xattrs: () => !hasXattrs(entry, () => comparer.attributesAt(place)),
   }
   return differences.filter((difference) => !isUnknown(unknown, difference) && checks[difference]())

@@ -14,6 +14,7 @@ import {
 } from '../sys/index.ts'
 import type { Live } from './decide.ts'
 import type { EntryFacts, Xattrs } from './entry.ts'
+import { hasTime } from './times.ts'
 
 const windowBytes = 256 * 1024
 /** Below this a file comes in one read, with room that shows when it is longer. */
@@ -180,7 +181,7 @@ export function hasMetadata(entry: Comparable, stat: Stat): boolean {
     stat.uid === entry.uid &&
     stat.gid === entry.gid &&
     (entry.type === 'symlink' || stat.mode === entry.mode) &&
-    (entry.type === 'directory' || stat.mtimeNs === entry.mtimeNs)
+    (entry.type === 'directory' || hasTime(stat, entry.mtimeNs))
   )
 }
 
