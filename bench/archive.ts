@@ -39,14 +39,21 @@ const tars: readonly Peer[] = [
   { name: 'tar -xp', words: (archive, root) => ['tar', '-xpf', archive, '-C', root] },
   { name: 'bsdtar -xp', words: (archive, root) => ['bsdtar', '-xpf', archive, '-C', root] },
 ]
-const bare: Peer = {
-  name: 'bare calls',
-  words: (archive, root) => [
-    process.execPath,
-    fileURLToPath(new URL('./bareArchive.js', import.meta.url)),
-    archive,
-    root,
-  ],
+const bareCalls = (root: string) => [
+  process.execPath,
+  fileURLToPath(new URL('./bareArchive.js', import.meta.url)),
+  join(directory, 'a.tar'),
+  root,
+]
+const bare: Peer = { name: 'bare calls', words: (_, root) => bareCalls(root) }
+/** As if what is decompressed came by itself to where it is needed. */
+const bareWithZstd: Peer = {
+  name: 'bare calls beside zstd',
+  words: (archive, root) => ['sh', '-c', 'zstd -dcq "$0" > /dev/null & "$@" && wait $!', archive, ...bareCalls(root)],
+}
+const bareFlushed: Peer = {
+  name: 'bare calls, flushed',
+  words: (_, root) => ['sh', '-c', '"$@" && sync -f "$0"', root, ...bareCalls(root)],
 }
 const dpkgs: readonly Peer[] = ['--no-force-unsafe-io', '--force-unsafe-io'].map((flag) => ({
   name: `dpkg --unpack ${flag}`,
@@ -94,7 +101,7 @@ const cases: readonly Case[] = [
     name: 'tar.zst',
     file: 'a.tar.zst',
     baseline: 'tar -xp',
-    peers: [...ours, ...tars],
+    peers: [...ours, ...tars, bareWithZstd],
     make: (_, file) => shell('zstd -q -T0 -3 "$0" -o "$1"', join(directory, 'a.tar'), file),
   },
   {
@@ -108,7 +115,7 @@ const cases: readonly Case[] = [
     name: '.deb, not compressed',
     file: 'a.deb',
     baseline: 'dpkg --unpack --no-force-unsafe-io',
-    peers: [...ours, ...dpkgs],
+    peers: [...ours, ...dpkgs, bareFlushed],
     make: (source, file) => makeDeb(source, file),
   },
 ]

@@ -9,7 +9,17 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Mover, moveFiles } from '../src/movefile/index.ts'
-import { type Kernel, O_DIRECTORY, O_RDONLY, openKernel, openPath, retryInterrupted } from '../src/sys/index.ts'
+import {
+  type Fd,
+  type Kernel,
+  type Name,
+  O_DIRECTORY,
+  O_RDONLY,
+  openKernel,
+  openPath,
+  retryInterrupted,
+} from '../src/sys/index.ts'
+import { bareMove } from './bareMoves.ts'
 import { onFileSystem } from './loopFileSystem.ts'
 import { measured, Results } from './results.ts'
 
@@ -39,7 +49,8 @@ execFileSync('cc', ['-O2', '-o', program, source])
 
 const peers: readonly Peer[] = [
   { name: 'C, the same calls', run: (from, to) => costOfProgram(program, from, to) },
-  { name: 'Mover.move', run: (from, to) => costOf(() => moveEach(kernel, from, to)) },
+  { name: 'bare calls', run: (from, to) => costOf(() => moveEach(from, to, bareMove)) },
+  { name: 'Mover.move', run: (from, to) => costOf(() => moveEach(from, to, engineMove)) },
   { name: 'moveFiles', run: (from, to) => costOf(() => moveMany(from, to)) },
   { name: 'Mover.move of the tree', run: (from, to) => costOf(() => moveWhole(kernel, from, to)) },
   { name: 'mv FILE... DIRECTORY', run: (from, to) => costOfShell('cd "$0" && ls | xargs mv -t "$1"', from, to) },
@@ -133,19 +144,23 @@ function fill(directory: string, xattrs: boolean): void {
   }
 }
 
-function moveEach(kernel: Kernel, from: string, to: string): void {
+type MakeMove = (kernel: Kernel, source: Fd, target: Fd) => (name: Name) => void
+
+function moveEach(from: string, to: string, makeMove: MakeMove): void {
   const [source, target] = [
     openPath(kernel, from, O_RDONLY | O_DIRECTORY),
     openPath(kernel, to, O_RDONLY | O_DIRECTORY),
   ]
-  const mover = new Mover(kernel)
-  const route = mover.route(source, target)
-  for (let number = 0; number < files; number++) {
-    const name = `file-${number}`
-    mover.move({ directory: source, name }, { directory: target, name }, { route })
-  }
+  const move = makeMove(kernel, source, target)
+  for (let number = 0; number < files; number++) move(`file-${number}`)
   kernel.close(source)
   kernel.close(target)
+}
+
+function engineMove(kernel: Kernel, source: Fd, target: Fd): (name: Name) => void {
+  const mover = new Mover(kernel)
+  const route = mover.route(source, target)
+  return (name) => mover.move({ directory: source, name }, { directory: target, name }, { route })
 }
 
 async function moveMany(from: string, to: string): Promise<void> {
