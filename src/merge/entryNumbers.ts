@@ -45,4 +45,13 @@ export class EntryNumbers {
     this.#image = image
     return { planned, number, image }
   }
+
+  /** Entries that follow each other; each is made anew whenever it is asked for, so a million of them take no room. */
+  range(first: number, end: number): Iterable<NumberedEntry> {
+    return { [Symbol.iterator]: () => this.#range(first, end) }
+  }
+
+  *#range(first: number, end: number): Generator<NumberedEntry> {
+    for (let number = first; number < end; number++) yield this.at(number)
+  }
 }

@@ -136,10 +136,10 @@ class Staging {
       const verdictOf = (of: number) => verdicts[entry.image]?.[of - this.#numbers.firstOf(entry.image)] ?? 'make'
       if (verdictOf(number) === 'make') this.#add(entry)
       else if (verdictOf(number) !== 'withParent') {
-        const whole = [entry.planned]
-        while (verdictOf(number + whole.length) === 'withParent')
-          whole.push(this.#numbers.at(number + whole.length).planned)
+        let end = number + 1
+        while (verdictOf(end) === 'withParent') end++
         const toMake = this.#lay(entry)
+        const whole = this.#numbers.range(number, end)
         this.#toTake.push({ toMake, planned: entry.planned, stagedName: toMake.stagedName, whole })
       }
     }
@@ -213,20 +213,20 @@ class Staging {
     const declined = new Set(takeOut.take(this.#toTake))
     const made = new Set<number>()
     for (const toTake of this.#toTake) {
-      if (!declined.has(toTake)) for (const planned of toTake.whole) this.#countTaken(planned)
+      if (!declined.has(toTake)) for (const { planned } of toTake.whole) this.#countTaken(planned)
       else for (const number of this.#makeAfterAll(toTake)) made.add(number)
     }
     return made
   }
 
-  #makeAfterAll({ toMake: first, whole }: TakenEntry): readonly number[] {
-    return whole.map(({ entry }, index) => {
-      const numbered = this.#numbers.at(first.number + index)
-      const toMake = index === 0 ? first : this.#lay(numbered)
-      if (entry.type === 'directory') this.#makeDirectory(toMake)
+  *#makeAfterAll({ toMake: first, whole }: TakenEntry): Generator<number> {
+    for (const numbered of whole) {
+      const { planned, number } = numbered
+      const toMake = number === first.number ? first : this.#lay(numbered)
+      if (planned.entry.type === 'directory') this.#makeDirectory(toMake)
       else this.#addObject(numbered)
-      return numbered.number
-    })
+      yield number
+    }
   }
 
   #countTaken({ entry }: PlannedEntry): void {

@@ -11,9 +11,10 @@ import {
   parentName,
   RENAME_NOREPLACE,
 } from '../sys/index.ts'
-import { EntryNumbers } from './entryNumbers.ts'
+import { EntryNumbers, type NumberedEntry } from './entryNumbers.ts'
 import type { Journal } from './journal.ts'
 import type { Plan, PlannedEntry } from './plan.ts'
+import { some } from './plannedEntries.ts'
 import { inParts, namesPerRecord } from './recordParts.ts'
 import type { StagingArea } from './stagingArea.ts'
 import type { Verdict } from './takeable.ts'
@@ -26,7 +27,7 @@ export interface ToTake {
   /** Where to, from the root. */
   readonly stagedName: Name
   /** Everything that goes with it, in image order: first itself. */
-  readonly whole: readonly PlannedEntry[]
+  readonly whole: Iterable<NumberedEntry>
 }
 
 /** The answers of rename(2) that mean: this has to be copied. EXDEV comes from mounts, overlays, project ids, encryption. */
@@ -63,14 +64,15 @@ export class TakeOut {
     for (const one of all) {
       if (!this.#holdsOneOf(one, inodes) && this.#rename(one)) continue
       declined.push(one)
-      for (const { entry } of one.whole) if (entry.stat.nlink > 1) inodes.add(inodeOf(entry))
+      for (const { planned } of one.whole) if (planned.entry.stat.nlink > 1) inodes.add(inodeOf(planned.entry))
     }
     return declined
   }
 
   /** The first name of an inode is copied, so the others have to become links to that copy. */
   #holdsOneOf({ whole }: ToTake, inodes: ReadonlySet<string>): boolean {
-    return inodes.size > 0 && whole.some(({ entry }) => entry.stat.nlink > 1 && inodes.has(inodeOf(entry)))
+    const holds = ({ planned: { entry } }: NumberedEntry) => entry.stat.nlink > 1 && inodes.has(inodeOf(entry))
+    return inodes.size > 0 && some(whole, holds)
   }
 
   /**
@@ -83,7 +85,9 @@ export class TakeOut {
     packages.forEach(({ image, entries }, index) => {
       if (image.mode !== 'move') return
       const first = numbers.firstOf(index)
-      const left = [...entries].filter((_, at) => verdicts[index]?.[at] === 'make' || declined.has(first + at))
+      const left: PlannedEntry[] = []
+      for (const { planned, number } of numbers.range(first, first + entries.length))
+        if (verdicts[index]?.[number - first] === 'make' || declined.has(number)) left.push(planned)
       for (const [within, members] of inBatches(left)) {
         const seen = members.map(({ entry }) => [baseName(entry.name), seenOf(entry.stat)] as const)
         this.#area.takings.addRemainder({ image: this.#numberOf(image), within, members: seen }, this.#journal)
@@ -153,14 +157,18 @@ export class TakeOut {
   }
 
   /** Nobody may have put anything into a directory since the plan was made: it would be in the root, and in no record. */
-  #checkMembers(stagedName: Name, planned: PlannedEntry, whole: readonly PlannedEntry[]): void {
+  #checkMembers(stagedName: Name, planned: PlannedEntry, whole: Iterable<NumberedEntry>): void {
     const { root } = this.#area
     const members = new Map<Name, number>()
-    for (const { entry } of whole) {
+    for (const {
+      planned: { entry },
+    } of whole) {
       const parent = parentName(entry.name)
       members.set(parent, (members.get(parent) ?? 0) + 1)
     }
-    for (const { entry } of whole) {
+    for (const {
+      planned: { entry },
+    } of whole) {
       if (entry.type !== 'directory') continue
       const name = joinName(stagedName, entry.name.slice(planned.entry.name.length + 1))
       const found = root.kernel.readDirectory(root.directory(name).fd).length

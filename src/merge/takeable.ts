@@ -14,6 +14,7 @@ import {
   type Stat,
 } from '../sys/index.ts'
 import type { Fate, Plan, PlannedEntry, PlannedPackage } from './plan.ts'
+import type { EntryList } from './plannedEntries.ts'
 import type { Root } from './root.ts'
 import type { StagedRecords } from './stagedRecords.ts'
 import type { StageTask } from './stageTask.ts'
@@ -75,13 +76,13 @@ export function findTakeable(
   numbers: { image: number; first: number },
 ): Verdict[] {
   if (image.mode === 'copy') return []
-  return new TakeableFinder(input, [...entries], numbers).verdicts()
+  return new TakeableFinder(input, entries, numbers).verdicts()
 }
 
 class TakeableFinder {
   readonly #input: TakeableInput
   readonly #kernel: Kernel
-  readonly #entries: readonly PlannedEntry[]
+  readonly #entries: EntryList
   readonly #numbers: { readonly image: number; readonly first: number }
   /** How many entries lie in each directory of the image. */
   readonly #members = new Map<Name, number>()
@@ -94,7 +95,7 @@ class TakeableFinder {
   /** The image's directory that was looked at last, and its inheritable flags. */
   #imageDirectory: { readonly name: Name; readonly flags: number } | undefined
 
-  constructor(input: TakeableInput, entries: readonly PlannedEntry[], numbers: { image: number; first: number }) {
+  constructor(input: TakeableInput, entries: EntryList, numbers: { image: number; first: number }) {
     this.#input = input
     this.#kernel = input.root.kernel
     this.#entries = entries
@@ -119,27 +120,34 @@ class TakeableFinder {
   /** Which objects would be the same after a rename as copied; what was found on the way is recorded. */
   #inspect(): boolean[] {
     const { threads, records } = this.#input
-    const entryAt = (place: number) => this.#entries[place] as PlannedEntry
-    const mayGo = this.#entries.map(() => false)
-    const add = (place: number, { facts, digest }: TaskResult) => {
+    const mayGo = new Array<boolean>(this.#entries.length).fill(false)
+    const add = (place: number, planned: PlannedEntry, result: TaskResult) => {
       mayGo[place] = true
-      records.addStaged(this.#numbers.first + place, entryAt(place), { facts, digest })
+      records.addStaged(this.#numbers.first + place, planned, result)
     }
     const unknown: number[] = []
-    this.#entries.forEach((planned, place) => {
-      if (!placing.has(planned.fate) || !this.#isMovable(planned)) return
+    let next = 0
+    for (const planned of this.#entries) {
+      const place = next++
+      if (!placing.has(planned.fate) || !this.#isMovable(planned)) continue
       const digest = this.#knownDigest(planned)
-      if (this.#isKnown(planned, digest)) add(place, { digest, facts: undefined })
+      if (this.#isKnown(planned, digest)) add(place, planned, { digest, facts: undefined })
       else unknown.push(place)
-    })
+    }
     threads.run(
       unknown,
-      (place) => this.#taskOf(entryAt(place)),
+      (place) => this.#taskOf(this.#entryAt(place)),
       (place, { facts, digest }) => {
-        if (!facts?.differsFromCopy) add(place, { facts, digest: digest ?? this.#knownDigest(entryAt(place)) })
+        if (facts?.differsFromCopy) return
+        const planned = this.#entryAt(place)
+        add(place, planned, { facts, digest: digest ?? this.#knownDigest(planned) })
       },
     )
     return mayGo
+  }
+
+  #entryAt(place: number): PlannedEntry {
+    return this.#entries.at(place) as PlannedEntry
   }
 
   /** Of an object that nobody else could reach, and of which everything is known, nothing is asked. */
@@ -201,19 +209,21 @@ class TakeableFinder {
   }
 
   #countLinks(mayGo: readonly boolean[]): void {
-    this.#entries.forEach(({ entry: { stat, type } }, index) => {
-      if (type === 'directory' || stat.nlink < 2 || !mayGo[index]) return
+    let place = 0
+    for (const { entry } of this.#entries) {
+      const { stat, type } = entry
+      if (!mayGo[place++] || type === 'directory' || stat.nlink < 2) continue
       this.#links.set(inodeOf(stat), (this.#links.get(inodeOf(stat)) ?? 0) + 1)
-    })
+    }
   }
 
   /** From the last to the first, so that a directory knows of everything below it. */
   #settle(mayGo: readonly boolean[]): Verdict[] {
-    const verdicts: Verdict[] = this.#entries.map(() => 'make')
+    const verdicts = new Array<Verdict>(this.#entries.length).fill('make')
     /** How many members of a directory go with it. */
     const going = new Map<Name, number>()
     for (let index = this.#entries.length - 1; index >= 0; index--) {
-      const planned = this.#entries[index] as PlannedEntry
+      const planned = this.#entryAt(index)
       const isDirectory = planned.entry.type === 'directory'
       if (!mayGo[index] || (isDirectory ? !this.#isWhole(planned, going) : !this.#hasAllLinks(planned))) continue
       verdicts[index] = isDirectory ? 'takeWhole' : 'take'
@@ -236,7 +246,7 @@ class TakeableFinder {
   #withParents(verdicts: Verdict[]): Verdict[] {
     const going = new Set<Name>()
     return verdicts.map((verdict, index) => {
-      const { entry } = this.#entries[index] as PlannedEntry
+      const { entry } = this.#entryAt(index)
       const goes = going.has(parentName(entry.name))
       if (entry.type === 'directory' && (goes || verdict === 'takeWhole')) going.add(entry.name)
       return goes ? 'withParent' : verdict
