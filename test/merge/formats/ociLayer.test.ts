@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { RecoveryPendingError } from '../../../src/merge/errors.ts'
 import {
@@ -384,6 +384,15 @@ function outcomeOf({ work, before, after }: Prepared, where: string): 'before' |
   return 'after'
 }
 
+/** What belonged to nobody and could not go into the backup, which a note has to say of each. */
+function keptBesideTheirNames(work: string, report: unknown, where: string): readonly LeftOver[] {
+  const names = stagingNames(work).filter((name) => keptName.test(basename(name)))
+  const { notes = [] } = (report ?? {}) as { readonly notes?: readonly string[] }
+  const told = notes.filter((note) => note.includes('is kept beside it'))
+  assert.equal(told.length, names.length, `${where}: ${names} are kept, and told is: ${notes.join('; ')}`)
+  return names.map((name) => ({ name, reason: 'is kept beside its name' }))
+}
+
 /** Demands the new root, and that whatever is there beside it was told. */
 function checkLeftOvers({ work, after }: Prepared, leftOvers: readonly LeftOver[], where: string): void {
   const names = (records: Snapshot): Snapshot => new Map([...records.keys()].map((name) => [name, '']))
@@ -412,7 +421,7 @@ describe('a layer whose merge is cut off', function () {
 
   it('by a call that fails: as it was, or recovered', () =>
     withScenario(scenario, async (prepared) => {
-      const outcomes = { before: 0, after: 0, pending: 0, leftOver: 0, unpackedLeft: 0 }
+      const outcomes = { before: 0, after: 0, pending: 0, leftOver: 0, unpackedLeft: 0, keptBeside: 0 }
       for (let n = 1; ; n += full ? 1 : 11) {
         const run = await runOnce(scenario, prepared, (kernel) => failNth(kernel, n, 'EIO'))
         const { seen, error, leaked, leftOvers } = run
@@ -425,9 +434,10 @@ describe('a layer whose merge is cut off', function () {
           error === undefined && stagingNames(prepared.work).some((name) => unpackedName.test(name))
         if (isUnpackedLeft) outcomes.unpackedLeft++
         if (isPending || isUnpackedLeft) recover(prepared.work)
-        if (leftOvers.length > 0) {
-          outcomes.leftOver++
-          checkLeftOvers(prepared, leftOvers, where)
+        const keptBeside = isPending ? [] : keptBesideTheirNames(prepared.work, run.report, where)
+        if (leftOvers.length > 0 || keptBeside.length > 0) {
+          outcomes[keptBeside.length > 0 ? 'keptBeside' : 'leftOver']++
+          checkLeftOvers(prepared, [...leftOvers, ...keptBeside], where)
           continue
         }
         const outcome = outcomeOf(prepared, where)
