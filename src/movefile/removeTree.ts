@@ -29,8 +29,20 @@ export function removeTree(kernel: Kernel, place: Place): void {
     // unlink(2) of a directory, on Linux; what POSIX has for it, EPERM, is an immutable object or a sticky directory here.
     if (!isSyscallError(error, 'EISDIR')) throw error
   }
+  if (removeEmpty(kernel, place)) return
   withDescriptor(kernel, openOwnDirectory(kernel, place), (fd) => removeMembers(kernel, fd))
   kernel.unlinkat(directory, name, AT_REMOVEDIR)
+}
+
+/** Before anything is opened: where descriptors have run out, what was being made can still be removed. */
+function removeEmpty(kernel: Kernel, { directory, name }: Place): boolean {
+  try {
+    kernel.unlinkat(directory, name, AT_REMOVEDIR)
+    return true
+  } catch (error) {
+    if (isSyscallError(error, 'ENOTEMPTY', 'EEXIST')) return false
+    throw error
+  }
 }
 
 function removeMembers(kernel: Kernel, directory: Fd): void {

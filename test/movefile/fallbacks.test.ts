@@ -18,6 +18,7 @@ import {
 } from '../../src/sys/index.ts'
 import { compareTrees } from '../support/compareTrees.ts'
 import { fileSystems } from '../support/filesystems.ts'
+import { trackDescriptors } from '../support/kernelDoubles.ts'
 import { withDirectory } from '../support/scratch.ts'
 import { type Scene, withScene } from '../support/twoFileSystems.ts'
 
@@ -145,6 +146,25 @@ describe('Mover.move() where the kernel refuses', () => {
         report.lost.map(({ what, code }) => [what, code]),
         [['links', 'EMLINK']],
       )
+    }))
+
+  it('leaves nothing of a tree, however few descriptors there are', () =>
+    withScene({ source: 'f /tree/a/b/c/file "x"\nf /tree/a/file "x"' }, (scene) => {
+      const refused = []
+      for (let most = 0; !fs.existsSync(join(scene.to, 'tree')); most++) {
+        const { kernel, open } = trackDescriptors(scene.kernel)
+        const openat: Kernel['openat'] = (...args) => {
+          if (open.size >= most) throw new SyscallError('EMFILE', 'openat')
+          return kernel.openat(...args)
+        }
+        try {
+          scene.mover({}, () => ({ ...kernel, openat })).copy(scene.source('tree'), scene.target('tree'))
+        } catch (error) {
+          refused.push((error as SyscallError).code)
+          assert.deepEqual(fs.readdirSync(scene.to), [], `left with ${most} descriptors`)
+        }
+      }
+      assert.ok(refused.length > 5 && refused.every((code) => code === 'EMFILE'))
     }))
 
   it('stages nothing in an append-only directory, where it could not be renamed or removed', async function () {
