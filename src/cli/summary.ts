@@ -83,9 +83,16 @@ const lostParts: Readonly<Record<LostMetadata['what'], string>> = {
 /** `the owner of usr/bin/a, usr/bin/b and 1,234 more (EPERM)`. */
 export function describeLost({ what, attribute, code, names }: LostMetadata): string {
   const part = attribute === undefined ? lostParts[what] : `${lostParts[what]} ${attribute}`
-  const shown = names.slice(0, 3).join(', ')
-  const more = names.length > 3 ? ` and ${formatCount(names.length - 3)} more` : ''
-  return `${part} of ${shown}${more} (${code})`
+  return `${part} of ${firstOf(names)} (${code})`
+}
+
+/** `directories that are not empty: etc, usr, var and 2 more`, in one line: whatever stays keeps every one above it. */
+function describeFull(names: readonly string[]): string {
+  return `directories that are not empty: ${firstOf(names)}`
+}
+
+function firstOf(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${formatCount(names.length - 3)} more` : ''}`
 }
 
 /** Prints each remark on a line of its own. */
@@ -106,7 +113,9 @@ export function printRemarks(remarks: Remarks): void {
   for (const name of backedUp) printDetail(`backed up ${name}: no package owned it`)
   for (const name of restored) printDetail(`given back ${name}: as it was before any package`)
   for (const name of triggered) printDetail(`trigger touched: ${name}`)
-  for (const { name, reason } of kept) printDetail(`kept ${name}: ${reason}`)
+  const full = kept.filter(({ reason }) => reason === 'not empty')
+  for (const { name, reason } of kept) if (reason !== 'not empty') printDetail(`kept ${name}: ${reason}`)
+  if (full.length > 0) printDetail(`kept ${describeFull(full.map(({ name }) => name))}`)
   for (const { name, update } of updates) printDetail(`${name} stays as it is; the new version is ${update}`)
   for (const { name, saved: target } of saved) printDetail(`saved ${name} as ${target}`)
   for (const { name, reason } of leftOvers) printDetail(`left over ${name}: ${reason}`)

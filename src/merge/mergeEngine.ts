@@ -23,14 +23,19 @@ import { directoriesOf } from './removalSteps.ts'
 import { type Access, changing, reading, type Session } from './session.ts'
 import { explained } from './space.ts'
 import { jobsOf, SpareThreads, StageThreads } from './stageThreads.ts'
+import { carriedOut } from './stayedDirectories.ts'
 import { factsOf } from './treeImage.ts'
+import { triggeredBy } from './triggers.ts'
 import type { WrittenNames } from './writtenNames.ts'
 
 /** Merges images as one transaction, each in place of its package's older version: trees as they are, archives unpacked. */
 export async function mergeImages(engine: EngineContext, options: MergeOptions): Promise<MergeReport> {
   return planned(engine, options, 'changing', (merging, plan, recovered) => {
     askApproval(engine, () => encodePlan(plan, options))
-    return { ...describePlan(plan, options), ...commitPlan(merging, plan), ...(recovered && { recovered }) }
+    const triggered = triggeredBy(plan, options.triggers) // a pattern that is none is refused before anything is done
+    const done = commitPlan(merging, plan)
+    const changes = describePlan(carriedOut(merging.session.root, plan), options)
+    return { ...changes, triggered, ...done, ...(recovered && { recovered }) }
   })
 }
 

@@ -16,31 +16,18 @@ export interface EncodedPlan extends Omit<MergePlan, 'steps'> {
   readonly steps: EncodedSteps
 }
 
-/** What the caller wants to hear. */
-type Asked = Pick<TransactionOptions, 'listChanged' | 'triggers'>
-
 /** A plan for the caller. */
-export function encodePlan(plan: Changes, { triggers }: Asked): EncodedPlan {
+export function encodePlan(plan: Changes, { triggers }: Pick<TransactionOptions, 'triggers'>): EncodedPlan {
   return { ...countPlan(plan), triggered: triggeredBy(plan, triggers), steps: encodeSteps(plan) }
 }
 
 /** What a report says of a plan that was carried out. */
 export function describePlan(
   plan: Changes,
-  { listChanged, triggers }: Asked,
+  { listChanged }: Pick<TransactionOptions, 'listChanged'>,
 ): Pick<
   MergeReport,
-  | 'packages'
-  | 'entries'
-  | 'counts'
-  | 'notReplaced'
-  | 'backedUp'
-  | 'restored'
-  | 'triggered'
-  | 'kept'
-  | 'updates'
-  | 'saved'
-  | 'changed'
+  'packages' | 'entries' | 'counts' | 'notReplaced' | 'backedUp' | 'restored' | 'kept' | 'updates' | 'saved' | 'changed'
 > {
   const changed = listChanged === true ? { changed: endedNames(changedNames(plan)) } : {}
   const backedUp: string[] = []
@@ -55,7 +42,6 @@ export function describePlan(
     ...countPlan(plan),
     backedUp,
     restored,
-    triggered: triggeredBy(plan, triggers),
     kept: keptNames(plan.kept),
     updates,
     saved: describeSaves(plan.config.saves),

@@ -31,7 +31,7 @@ export interface KeptName {
   readonly name: string
   /** Whose it was. */
   readonly package: string
-  readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type' | 'configuration'
+  readonly reason: 'missing' | 'edited' | 'owned by another package' | 'another type' | 'configuration' | 'not empty'
 }
 
 /** What a package recorded of a name. */

@@ -28,6 +28,7 @@ import { Spellings } from './spellings.ts'
 import { forgetPackage, recordDirectories } from './stageRecord.ts'
 import type { StagingArea } from './stagingArea.ts'
 import { parentsDirectory, stageParents, strayParents } from './stateParents.ts'
+import { carriedOut } from './stayedDirectories.ts'
 import { runTransaction } from './transaction.ts'
 import { triggeredBy } from './triggers.ts'
 
@@ -123,14 +124,14 @@ function commitRemoval({ session, options, meter, packages }: Unmerging, plan: C
   const { id, leftOvers, notes } = runTransaction(session.state, work, options.durability ?? 'transaction', (phase) =>
     meter.enter(phase),
   )
-  const changed = options.listChanged === true ? { changed: endedNames(changedNames(plan)) } : {}
-  const kept = keptNames(plan.kept)
+  const done = carriedOut(session.root, plan)
+  const changed = options.listChanged === true ? { changed: endedNames(changedNames(done)) } : {}
   return {
     packages,
-    removed: removals.length,
+    removed: done.removals.length,
     restored: restoredNames(plan),
     triggered,
-    kept,
+    kept: keptNames(done.kept),
     saved: describeSaves(config.saves),
     ...changed,
     transaction: id,

@@ -10,12 +10,14 @@ import {
   LockedError,
   list,
   listEntries,
+  type MergeReport,
   merge,
   owner,
   plan,
   RecoveryPendingError,
   recover,
   UnknownPackageError,
+  type UnmergeReport,
   UnsafeEntryError,
   unmerge,
   verify,
@@ -410,6 +412,7 @@ describe('unmerge()', () => {
         assert.deepEqual(
           [...kept].sort((a, b) => (a.name < b.name ? -1 : 1)),
           [
+            { name: 'etc', package: 'p', reason: 'not empty' },
             { name: 'etc/another-type', package: 'p', reason: 'another type' },
             { name: 'etc/edited', package: 'p', reason: 'edited' },
             { name: 'etc/missing', package: 'p', reason: 'missing' },
@@ -429,6 +432,37 @@ describe('unmerge()', () => {
       const report = await unmerge({ root, packages: ['p', 'q', 'p'] })
       assert.deepEqual({ removed: report.removed, kept: report.kept }, { removed: 3, kept: [] })
       assert.deepEqual([...contents(root).keys()], [''])
+    }),
+  )
+
+  it(
+    'counts and names the directories that went, and tells which stayed: so does a merge',
+    withBench('f /opt/full/a "1"\nf /opt/empty/b "1"', async ({ root, image }) => {
+      const told = ({ changed = new Uint8Array(), kept }: MergeReport | UnmergeReport) => [
+        Buffer.from(changed).toString().split('\0').sort().join(' ').trim(),
+        kept.map(({ name, reason }) => `${name}: ${reason}`).sort(),
+      ]
+      for (const way of ['unmerge', 'merge'] as const) {
+        fs.rmSync(join(root, 'opt'), { recursive: true, force: true })
+        await merge({ root, image, package: 'p' })
+        fs.writeFileSync(join(root, 'opt/full/foreign'), '')
+        if (way === 'unmerge') {
+          const report = await unmerge({ root, packages: ['p'], listChanged: true })
+          assert.equal(report.removed, 3)
+          assert.deepEqual(told(report), [
+            'opt/empty opt/empty/b opt/full/a',
+            ['opt/full: not empty', 'opt: not empty'],
+          ])
+        } else {
+          fs.rmSync(join(image, 'opt'), { recursive: true })
+          const report = await merge({ root, image, package: 'p', listChanged: true })
+          assert.deepEqual(report.counts, { remove: 3 })
+          assert.deepEqual(told(report), [
+            'opt/empty opt/empty/b opt/full/a',
+            ['opt/full: not empty', 'opt: not empty'],
+          ])
+        }
+      }
     }),
   )
 

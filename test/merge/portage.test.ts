@@ -283,7 +283,11 @@ const removals: readonly Case[] = [
     walk: async (walk) => {
       await walk.merge('base-1', 'd /usr/lib\nl /lib -> usr/lib')
       await walk.merge('b-1', 'f /lib/b "b"')
-      assert.deepEqual(await walk.unmerge('base-1'), { lib: 'owned by another package' })
+      assert.deepEqual(await walk.unmerge('base-1'), {
+        lib: 'owned by another package',
+        usr: 'not empty',
+        'usr/lib': 'not empty',
+      })
       assert.equal(walk.read('lib/b'), 'b')
       assert.deepEqual(await verify({ root: walk.root }), [])
       assert.deepEqual(await walk.unmerge('b-1'), {})
