@@ -1,14 +1,16 @@
 // Verifying, one of several threads' share of it: synchronous, for the engine's thread.
 
 import type { EngineContext } from '../sys/engineThread.ts'
-import { baseName, displayName, parentName } from '../sys/index.ts'
+import { baseName, displayName, isSyscallError, type Name, parentName } from '../sys/index.ts'
 import { compareRecorded } from './compareRecorded.ts'
 import type { Difference } from './differences.ts'
 import type { RecordedEntry } from './entry.ts'
+import { EscapesRootError } from './errors.ts'
 import type { VerifiedEntry, VerifyOptions } from './options.ts'
 import { checkRecordedName } from './packageName.ts'
 import { ProgressMeter } from './progress.ts'
 import { pendingTransaction } from './recover.ts'
+import type { Directory, Root } from './root.ts'
 import { reading, type Session } from './session.ts'
 import type { State } from './state.ts'
 import { changedWhileVerified } from './verifyInThreads.ts'
@@ -98,15 +100,38 @@ function takeNext(taken: Int32Array): number {
   return Atomics.add(taken, 0, entriesAtOnce)
 }
 
-function differencesOf({ root, comparer }: Session, entry: RecordedEntry, digests: boolean): Difference[] {
-  const parent = root.findDirectory(parentName(entry.name))
-  const missing: Difference[] = entry.unknown?.has('missing') === true ? [] : ['missing']
-  if (parent === undefined) return missing
+function differencesOf(session: Session, entry: RecordedEntry, digests: boolean): readonly Difference[] {
+  const missing: readonly Difference[] = entry.unknown?.has('missing') === true ? [] : ['missing']
+  try {
+    return liveDifferences(session, entry, digests) ?? missing
+  } catch (error) {
+    if (isSyscallError(error, 'ENOENT')) return missing // it went while it was looked at
+    throw error
+  }
+}
+
+/** Undefined where nothing has the name. */
+function liveDifferences(
+  { root, comparer }: Session,
+  entry: RecordedEntry,
+  digests: boolean,
+): readonly Difference[] | undefined {
+  const parent = directoryBehind(root, parentName(entry.name))
   const name = baseName(entry.name)
-  const stat = root.kernel.findat(parent.fd, name)
-  if (stat === undefined) return missing
-  const behind = stat.type === 'symlink' && entry.type === 'directory' ? root.findDirectory(entry.name) : undefined
+  const stat = parent && root.kernel.findat(parent.fd, name)
+  if (parent === undefined || stat === undefined) return undefined
+  const behind = stat.type === 'symlink' && entry.type === 'directory' ? directoryBehind(root, entry.name) : undefined
   const place = behind === undefined ? { directory: parent.fd, name } : { directory: behind.fd, name: '.' }
   const live = { place, stat: behind === undefined ? stat : root.kernel.fstat(behind.fd), root }
   return compareRecorded(comparer, entry, live, { digests })
+}
+
+/** As Root.findDirectory; whoever owns a directory can put a symlink there that leads nowhere, and verify sees the rest. */
+function directoryBehind(root: Root, name: Name): Directory | undefined {
+  try {
+    return root.findDirectory(name)
+  } catch (error) {
+    if (error instanceof EscapesRootError || isSyscallError(error, 'ELOOP')) return undefined
+    throw error
+  }
 }

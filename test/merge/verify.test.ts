@@ -91,6 +91,39 @@ describe('verify()', function () {
       }
     }))
 
+  it('sees the rest where a directory is a symlink that leads nowhere', () =>
+    withMany(async (root, edited) => {
+      for (const target of ['one', '/proc/self/root', 'nowhere']) {
+        fs.renameSync(join(root, 'one'), join(root, 'away'))
+        fs.symlinkSync(target, join(root, 'one'))
+        const found = await verify({ root })
+        assert.equal(found.filter(({ differences: [only] }) => only === 'missing').length, files, target)
+        assert.deepEqual(found[0], { package: 'one', name: 'one', differences: ['type'] })
+        assert.deepEqual(
+          found
+            .filter((entry) => entry.package === 'two')
+            .map(({ name }) => name)
+            .sort(),
+          edited.filter((name) => name.startsWith('two/')),
+        )
+        fs.rmSync(join(root, 'one'))
+        fs.renameSync(join(root, 'away'), join(root, 'one'))
+      }
+    }))
+
+  it('sees the rest where somebody leads it to what is not his', function () {
+    needRoot(this)
+    return withMany(async (root) => {
+      fs.rmSync(join(root, 'two/file-0'))
+      fs.renameSync(join(root, 'one'), join(root, 'away'))
+      fs.symlinkSync('two', join(root, 'one'))
+      fs.lchownSync(join(root, 'one'), 65534, 65534)
+      const found = await verify({ root })
+      assert.deepEqual(found[0], { package: 'one', name: 'one', differences: ['type'] })
+      assert.equal(found.filter(({ differences: [only] }) => only === 'missing').length, files + 1)
+    })
+  })
+
   it('does not answer from threads that read other records', async () => {
     const records = ['before', 'after']
     const start = async () => ({ found: [], records: records.pop() ?? '' })
