@@ -2,7 +2,7 @@
 // error ends the work.
 
 import { displayName } from '../sys/bytes.ts'
-import { isSyscallError, RootmergeError, type SyscallError } from '../sys/errors.ts'
+import { isSyscallError, RootmergeError, SyscallError } from '../sys/errors.ts'
 import type { ErrnoName, Name } from '../sys/index.ts'
 
 /** A part of an object's metadata. */
@@ -74,8 +74,10 @@ export class Losses {
     this.list.push({ what: 'xattr', code: 'E2BIG', message })
   }
 
+  /** Of the refusal without the path: what is being made has none yet, or one that will mean nothing. */
   add(what: Kept, reason: SyscallError | Loss, attribute?: Name): void {
-    const { code, message } = reason
+    const { code } = reason
+    const { message } = reason instanceof SyscallError ? new SyscallError(code, reason.syscall) : reason
     this.list.push(
       attribute === undefined ? { what, code, message } : { what, attribute: displayName(attribute), code, message },
     )
