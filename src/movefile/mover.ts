@@ -82,6 +82,8 @@ interface Begun extends Places {
 
 /** A move under way. */
 export interface Move extends Begun {
+  /** The source when it was last looked at. */
+  stat: Stat
   readonly options: MoveOptions
   readonly sync: DirectorySync
   /** Whether no rename is tried, for which the source is changed and changed back: `stat` then still has to be true. */

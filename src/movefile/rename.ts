@@ -24,7 +24,7 @@ import { isMountPoint } from './hopeless.ts'
 import type { Move, MoveReport, Mover } from './mover.ts'
 import { describePlace, type Place } from './place.ts'
 import { isStripped } from './policy.ts'
-import type { Stager } from './stage.ts'
+import { type Stager, unswapped } from './stage.ts'
 
 /** What of an object in place differs from what a copy of it would be. */
 interface Change {
@@ -57,7 +57,11 @@ export function withChange(
     if (stat.type === 'directory' && membersNeedCopy(mover, fd, move)) return undefined
     const change = findChange(mover, fd, stat, options.newMtimeNs)
     if (change === undefined) return report(action())
-    return makeChange(kernel, fd, stat, change) ? report(undoneUnless(kernel, { fd, stat, change }, action)) : undefined
+    unswapped(kernel, source, { now: kernel.fstat(fd), known: stat })
+    const isMade = makeChange(kernel, fd, stat, change)
+    const method = isMade ? undoneUnless(kernel, { fd, stat, change }, action) : undefined
+    if (method === undefined) move.stat = kernel.fstat(fd) // overlayfs may have copied it up, to another inode number
+    return report(method)
   })
 }
 

@@ -181,6 +181,18 @@ describe('Mover.move() among others who write the same directories', () => {
     }),
   )
 
+  itAsRoot('knows the source again that got another inode number by being changed for a rename that is refused', () =>
+    withOverlay('f /one "x"\nh /two == /one', (directory) =>
+      withScene({ source: '' }, async ({ to }) => {
+        const target = join(to, 'new')
+        const report = await moveFile(join(directory, 'one'), target, { newMtime: 1_000_000_000n })
+        assert.equal(report.method, 'copy')
+        assert.equal(fs.lstatSync(target, { bigint: true }).mtimeNs, 1_000_000_000n)
+        assert.deepEqual(fs.readdirSync(directory), ['two'])
+      }),
+    ),
+  )
+
   it('does not remove a source that was written to after it was copied', () =>
     withScene({ source: 'f /file "x"' }, (scene) => {
       const writing = attackAfter('linkat', () => {
