@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import type { VerifiedEntry } from '../merge/index.ts'
+import type { Difference, VerifiedEntry } from '../merge/index.ts'
 import type { Name } from '../sys/index.ts'
 import { pathOf } from './arguments.ts'
 import { exitCodes } from './exitCodes.ts'
@@ -45,16 +45,18 @@ export function verifyCommand(): Command {
 }
 
 async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
-  const { differences, verify } = await import('../merge/index.ts')
-  const columns = ({ differences: found }: VerifiedEntry) => {
-    if (found.includes('missing')) return 'missing '
-    if (found.includes('type')) return 'type     '
+  const { differences, soleDifferences, verify } = await import('../merge/index.ts')
+  const soleOf = ({ differences: found }: VerifiedEntry) => soleDifferences.find((sole) => found.includes(sole))
+  const columns = (entry: VerifiedEntry) => {
+    const { differences: found } = entry
+    const sole = soleOf(entry)
+    if (sole !== undefined) return sole.padEnd(letters.length)
     return differences.map((difference, index) => (found.includes(difference) ? letters[index] : '.')).join('')
   }
   const jobs = flags.jobs === undefined ? {} : { jobs: flags.jobs }
   const options = { ...rootOptions(flags), packages, digests: flags.fast !== true, ...jobs }
   const { report: found, phases } = await watched(flags, (watching) => verify({ ...options, ...watching }))
-  if (flags.report !== undefined) writeFileSync(pathOf(flags.report), reportPage(reportOf(found)))
+  if (flags.report !== undefined) writeFileSync(pathOf(flags.report), reportPage(reportOf(found, soleOf)))
   for (const entry of found) {
     if (flags.json) printEvent('differs', entry)
     else if (!flags.quiet) print(`${columns(entry)}  ${entry.isConfig ? 'c' : ' '} ${entry.name} (${entry.package})`)
@@ -64,9 +66,10 @@ async function run(packages: Name[], flags: VerifyFlags): Promise<void> {
   if (found.length > 0) process.exitCode = exitCodes.refused
 }
 
-function reportOf(found: readonly VerifiedEntry[]): Report {
-  const rows = found.map(({ name, package: owner, differences, isConfig }) => {
-    const alone = differences.find((difference) => difference === 'missing' || difference === 'type')
+function reportOf(found: readonly VerifiedEntry[], soleOf: (entry: VerifiedEntry) => Difference | undefined): Report {
+  const rows = found.map((entry) => {
+    const { name, package: owner, differences, isConfig } = entry
+    const alone = soleOf(entry)
     const detail = [...(alone === undefined ? differences : []), ...(isConfig ? ['configuration'] : [])].join(', ')
     return { name, what: alone ?? 'differs', detail, package: owner }
   })

@@ -3,5 +3,8 @@
 /** What can differ, in the order of `rpm -V`'s columns as far as it has them. */
 export const differences = ['size', 'mode', 'digest', 'device', 'link', 'owner', 'group', 'mtime', 'xattrs'] as const
 
-/** One way in which a live object is not what was recorded; `missing` and `type` stand alone. */
-export type Difference = (typeof differences)[number] | 'type' | 'missing'
+/** What stands alone: nothing has the name, an object of another type, or one that cannot be read. */
+export const soleDifferences = ['missing', 'type', 'unreadable'] as const
+
+/** One way in which a live object is not what was recorded. */
+export type Difference = (typeof differences)[number] | (typeof soleDifferences)[number]

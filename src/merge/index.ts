@@ -46,7 +46,7 @@ export { ConflictMarkersError, NoUpdateError } from './config/configErrors.ts'
 export type * from './config/configOptions.ts'
 export type { ProtectionOptions } from './config/protection.ts'
 export { type StyleName, styleNames } from './config/styles.ts'
-export { type Difference, differences } from './differences.ts'
+export { type Difference, differences, soleDifferences } from './differences.ts'
 export * from './errors.ts'
 export type { ExportFormat, ExportOptions } from './exportRecord.ts'
 export type { ImportOptions, ImportReport } from './import/importOptions.ts'
@@ -118,10 +118,10 @@ export async function planUnmerge(options: UnmergeOptions & Watching): Promise<M
 
 /**
  * Compares what packages own with their records, in several threads: the entries that differ, in the records' order;
- * [] when all is as recorded.
+ * [] when all is as recorded. What cannot be read is one of them, and does not end it.
  *
  * @throws {UnknownPackageError} @throws {CorruptRecordError}
- * @throws {RootChangedError} when these packages were merged or unmerged meanwhile
+ * @throws {RootChangedError} when another transaction of these packages ended meanwhile, or one of any is running
  */
 export function verify(options: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
   return verifyInThreads((share) => call('verifyShare', share), options)

@@ -100,12 +100,16 @@ function takeNext(taken: Int32Array): number {
   return Atomics.add(taken, 0, entriesAtOnce)
 }
 
+/** Not this user's to read; a disk that fails, or a file system that finds its own checksums wrong. */
+const unreadable = ['EACCES', 'EPERM', 'EIO', 'EBADMSG', 'EUCLEAN'] as const
+
 function differencesOf(session: Session, entry: RecordedEntry, digests: boolean): readonly Difference[] {
   const missing: readonly Difference[] = entry.unknown?.has('missing') === true ? [] : ['missing']
   try {
     return liveDifferences(session, entry, digests) ?? missing
   } catch (error) {
     if (isSyscallError(error, 'ENOENT')) return missing // it went while it was looked at
+    if (isSyscallError(error, ...unreadable)) return ['unreadable']
     throw error
   }
 }

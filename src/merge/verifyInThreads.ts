@@ -45,7 +45,7 @@ export async function verifyInThreads(start: StartShare, given: VerifyOptions & 
 /** The error of verifying a root that did not hold still. */
 export function changedWhileVerified({ root }: VerifyOptions): RootChangedError {
   const doing = { doing: 'it was verified', outcome: 'What differs could not be told.' }
-  return new RootChangedError(toName(root), 'got or lost packages', doing)
+  return new RootChangedError(toName(root), 'was changed by another transaction', doing)
 }
 
 /** What several threads have done, as if it were one. */

@@ -12,7 +12,7 @@ import {
   verify,
 } from '../../src/merge/index.ts'
 import { verifyInThreads } from '../../src/merge/verifyInThreads.ts'
-import { AT_FDCWD, type Kernel, linuxKernel, O_RDONLY, toName } from '../../src/sys/index.ts'
+import { AT_FDCWD, type Kernel, linuxKernel, O_RDONLY, SyscallError, toName } from '../../src/sys/index.ts'
 import { expectExit, runWithoutProc } from '../support/command.ts'
 import { wrapKernel } from '../support/kernelDoubles.ts'
 import { needRoot } from '../support/nativePackages.ts'
@@ -123,6 +123,25 @@ describe('verify()', function () {
       assert.equal(found.filter(({ differences: [only] }) => only === 'missing').length, files + 1)
     })
   })
+
+  it('sees the rest where something cannot be read', () =>
+    withMany(async (root, edited) => {
+      for (const code of ['EACCES', 'EIO', 'EUCLEAN'] as const) {
+        const failing = wrapKernel(linuxKernel(), (call, args, proceed) => {
+          if (call === 'openat' && args[1] === 'file-5') throw new SyscallError(code, call)
+          return proceed(...args)
+        })
+        const found = verifyPackages(contextOf(failing), { root })
+        const unreadable = found.filter(({ differences: [only] }) => only === 'unreadable').map(({ name }) => name)
+        assert.deepEqual(unreadable, ['one/file-5', 'two/file-5'])
+        assert.deepEqual(found.map(({ name }) => name).sort(), [...edited, ...unreadable].sort())
+      }
+      const short = wrapKernel(linuxKernel(), (call, args, proceed) => {
+        if (call === 'openat' && args[1] === 'file-5') throw new SyscallError('EMFILE', call)
+        return proceed(...args)
+      })
+      assert.throws(() => verifyPackages(contextOf(short), { root }), { code: 'EMFILE' })
+    }))
 
   it('does not answer from threads that read other records', async () => {
     const records = ['before', 'after']
