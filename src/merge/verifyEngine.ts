@@ -42,7 +42,7 @@ export interface VerifiedShare {
  */
 export function verifyShare(engine: EngineContext, options: VerifyShare): VerifiedShare {
   return reading(engine, options, (session) => {
-    const packages = options.packages?.length ? options.packages.map(checkRecordedName) : undefined
+    const packages = options.packages?.length ? [...new Set(options.packages.map(checkRecordedName))] : undefined
     const records = recordsOf(session.state, packages)
     const haveChanged = () =>
       pendingTransaction(session.state) !== undefined || recordsOf(session.state, packages) !== records

@@ -52,6 +52,7 @@ describe('verify()', function () {
       assert.deepEqual(alone.map(({ name }) => name).sort(), edited)
       for (const jobs of [2, 3, 4]) assert.deepEqual(await verify({ root, jobs }), alone, `${jobs} threads`)
       assert.deepEqual(await verify({ root }), alone)
+      assert.deepEqual(await verify({ root, packages: ['one', 'two', 'one'] }), alone)
     }))
 
   it('counts every entry once, whichever thread had it', () =>
