@@ -75,7 +75,7 @@ export interface TransactionOptions extends RootOptions, MetadataOptions, Omit<I
   readonly digest?: 'sha256' | 'none'
   /** Refuse names that Portage's CONTENTS cannot have, so that readContents() can write it afterwards. */
   readonly contents?: boolean
-  /** Threads that stage, at most; as many as cores, and not more than four, by default. */
+  /** Threads that stage, 256 at most; as many as cores, and not more than four, by default. */
   readonly jobs?: number
   /** Offer updates of protected files that were offered before, too. */
   readonly noConfigMemory?: boolean
@@ -204,7 +204,7 @@ export interface VerifyOptions extends RootOptions {
   readonly packages?: readonly string[]
   /** Whether payloads are read and digested; true by default. */
   readonly digests?: boolean
-  /** Threads at most; as many as cores, and not more than four, by default. */
+  /** Threads, 256 at most; as many as cores, and not more than four, by default. */
   readonly jobs?: number
 }
 

@@ -1,11 +1,9 @@
 // Does the tasks of planning and staging in the engine's own thread, and in others where there is enough to do.
 
-import { availableParallelism } from 'node:os'
 import { quietly } from '../movefile/index.ts'
 import type { EngineContext } from '../sys/engineThread.ts'
 import { EngineShares } from '../sys/index.ts'
 import { addBytes, type CopyTotals } from './copyTotals.ts'
-import { InvalidArgumentError } from './errors.ts'
 import { TaskMemory } from './packTasks.ts'
 import type { StageInput } from './stage.ts'
 import { StageRunner } from './stageRunner.ts'
@@ -14,8 +12,6 @@ import { type StageTask, type TaskFacts, type TasksReport, TaskTable } from './s
 import { threadErrors } from './threadErrors.ts'
 import type { TreeImage } from './treeImage.ts'
 
-/** More threads than these only wait for each other in the file system. */
-const mostJobs = 4
 /** A thread takes about 50 ms to start: below this many tasks, and bytes, it would come too late. */
 const worthThreads = { tasks: 1000, bytes: 64 * 1024 * 1024 }
 /** Tasks that are packed at once: what threads share stays small however many there are. */
@@ -25,12 +21,6 @@ const tasksAtOnce = 16384
 export interface TaskResult {
   readonly digest: Uint8Array | undefined
   readonly facts: TaskFacts | undefined
-}
-
-/** How many threads stage, by an option. @throws {InvalidArgumentError} */
-export function jobsOf(jobs: number = Math.min(mostJobs, availableParallelism())): number {
-  if (Number.isInteger(jobs) && jobs >= 1) return jobs
-  throw new InvalidArgumentError(`${jobs} is not a number of threads`)
 }
 
 /** Further threads, started when it is known that there will be enough to do: while the plan is made, mostly. */

@@ -1,13 +1,10 @@
 // Verifying in several threads: each takes entries until there are none, and their answers are put in order.
 
-import { availableParallelism } from 'node:os'
 import { toName } from '../sys/index.ts'
-import { InvalidArgumentError, RootChangedError } from './errors.ts'
+import { RootChangedError } from './errors.ts'
+import { jobsOf } from './jobs.ts'
 import type { MergeProgress, VerifiedEntry, VerifyOptions } from './options.ts'
 import type { VerifiedShare, VerifyShare } from './verifyEngine.ts'
-
-/** More threads than these only wait for the disk. */
-const mostJobs = 4
 
 interface Watching {
   readonly signal?: AbortSignal
@@ -21,8 +18,8 @@ export type StartShare = (
 
 /** Runs as many shares as there are jobs. The first that fails ends the others. */
 export async function verifyInThreads(start: StartShare, given: VerifyOptions & Watching): Promise<VerifiedEntry[]> {
-  const { signal, onProgress, jobs = Math.min(mostJobs, availableParallelism()), ...options } = given
-  if (!Number.isInteger(jobs) || jobs < 1) throw new InvalidArgumentError(`${jobs} is not a number of threads`)
+  const { signal, onProgress, jobs: wanted, ...options } = given
+  const jobs = jobsOf(wanted)
   const failed = new AbortController()
   const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal])
   const progress = new SummedProgress(onProgress)

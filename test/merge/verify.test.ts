@@ -70,7 +70,7 @@ describe('verify()', function () {
   it('ends all threads when one fails, and when it is cancelled', () =>
     withMany(async (root) => {
       await assert.rejects(verify({ root, packages: ['one', 'none'] }), UnknownPackageError)
-      await assert.rejects(verify({ root, jobs: 0 }), InvalidArgumentError)
+      for (const jobs of [0, 1.5, 1e9]) await assert.rejects(verify({ root, jobs }), InvalidArgumentError)
       const reason = new Error('enough')
       await assert.rejects(verify({ root, signal: AbortSignal.abort(reason) }), reason)
       const running = new AbortController()
