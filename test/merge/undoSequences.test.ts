@@ -210,7 +210,15 @@ class World {
     else if (kind === 'link' && stat?.isFile()) fs.linkSync(at, `${at}-linked-${this.#touched.size}`)
     else return
     this.#touched.add(path)
+    // A mode belongs to the object, so it changes under every name of it.
+    if (kind === 'chmod') for (const name of this.#namesOf(at)) this.#touched.add(name)
     this.#touch()
+  }
+
+  #namesOf(path: string): string[] {
+    const { ino } = fs.lstatSync(path)
+    const names = fs.readdirSync(this.#root, { recursive: true, encoding: 'utf8' })
+    return names.filter((name) => fs.lstatSync(join(this.#root, name)).ino === ino)
   }
 
   #touch(): void {
