@@ -6,6 +6,7 @@ import type { Name } from '../sys/index.ts'
 import { checkWritable, durabilityOption, keepUndoOption, triggerOption, writeChanged } from './changeOptions.ts'
 import { given } from './given.ts'
 import { withExamples } from './help.ts'
+import { counted } from './measures.ts'
 import { print, printEvent } from './output.ts'
 import { dryRunOption, printPlan } from './planOutput.ts'
 import { type RootFlags, rootCommand, rootOptions } from './rootOptions.ts'
@@ -58,7 +59,7 @@ async function run(packages: Name[], flags: UnmergeFlags): Promise<void> {
   const { changed: _, ...told } = report
   if (flags.json) return printEvent('unmerge', { ...told, phases })
   if (flags.quiet) return
-  print(`${report.packages.join(', ')} unmerged: ${report.removed} names removed`)
+  print(`${report.packages.join(', ')} unmerged: ${counted(report.removed, 'name')} removed`)
   printRemarks(report)
   printDetail(describePhases(phases))
 }
