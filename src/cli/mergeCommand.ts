@@ -106,7 +106,7 @@ export function mergeCommand(): Command {
     .option('--concatenated', 'read on where another tar follows the end of the first')
     .option('--no-devices', 'refuse an archive with devices')
     .option('--no-setid', 'refuse an archive with set-id bits or capabilities')
-    .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
+    .addOption(new Option('--jobs <n>', 'threads, 1 to 256 (default: as many as cores, at most 4)').argParser(numberOf))
     .action(run)
   return withExamples(
     command,

@@ -28,7 +28,7 @@ export function verifyCommand(): Command {
     .description('Compare what packages own with their records. Exits with 1 when something differs.')
     .argument('[name...]', "the packages' names (default: all)")
     .option('--fast', 'compare everything but the contents of files')
-    .addOption(new Option('--jobs <n>', 'threads (default: as many as cores, at most 4)').argParser(numberOf))
+    .addOption(new Option('--jobs <n>', 'threads, 1 to 256 (default: as many as cores, at most 4)').argParser(numberOf))
     .option('--report <file>', 'write what differs as an HTML page, a tree with filters')
     .action(run)
   withNotes(

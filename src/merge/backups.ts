@@ -2,7 +2,8 @@
 // to no package, until their name is free again.
 //
 // They lie in `backups/<transaction>/` of the state, or, where that is another file system, beside the name that they
-// had, or beside its directory if that goes; everywhere under the same hidden name. Set-id bits and capabilities are off as long as they are kept.
+// had, or beside its directory if that goes; everywhere under the same hidden name. Set-id bits and capabilities are off
+// as long as they are kept.
 
 import { metadataPolicy, type Place, quietly, readAttributes, withDescriptor } from '../movefile/index.ts'
 import {

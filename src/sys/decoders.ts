@@ -1,5 +1,6 @@
-// Decompressors of C libraries: what gzip, xz (and lzma, its old format), zstd and bzip2 themselves are made of. Every Debian has them (dpkg needs
-// them); zlib is in Node itself, in a version that was made faster (99 MB of a gzip -1 in 201 ms, 297 with libz.so.1).
+// Decompressors of C libraries: what gzip, xz (and lzma, its old format), zstd and bzip2 themselves are made of. Every
+// Debian has them (dpkg needs them); zlib is in Node itself, in a version that was made faster (99 MB of a gzip -1 in
+// 201 ms, 297 with libz.so.1).
 
 import { loadKoffi } from './koffi.ts'
 
